@@ -1,0 +1,117 @@
+#!/usr/bin/python
+"""Judge the stored evidence of one host and write its result and report."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: streamdiag_assess
+short_description: Judge a stored run and write result.json and report.md
+description:
+  - Runs on the controller, on a folder of evidence; no host is needed.
+  - With O(run) it first stores the controller's part of the evidence, which ends the gathering.
+author: The streamdiag authors
+options:
+  folder:
+    description: The host's folder of a run.
+    type: path
+    required: true
+  template:
+    description: The Jinja template of the report.
+    type: path
+    required: true
+  run:
+    description: The controller's part of a fresh run. Empty when a stored run is judged again.
+    type: dict
+    default: {}
+  fail_on:
+    description: From which verdict on the play should fail.
+    type: str
+    choices: [never, degraded, broken]
+    default: never
+attributes:
+  check_mode:
+    description: Writes in check mode too; the folder is the tool's own.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Judge again
+  streamdiag_assess:
+    folder: reports/latest/gpu43
+    template: roles/report/templates/report.md.j2
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+verdict:
+  description: The verdict, as in result.json.
+  type: dict
+  returned: success
+failures:
+  description: Why the play should fail, now that the report is written.
+  type: list
+  elements: str
+  returned: success
+report:
+  description: The path of the report.
+  type: str
+  returned: success
+announce:
+  description: The verdict for the terminal.
+  type: str
+  returned: success
+"""
+
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag import __version__
+from ansible.module_utils.streamdiag.bundle import BUNDLE_VERSION, RUN
+from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.judge.assess import assess
+from ansible.module_utils.streamdiag.report.report import render_report
+from ansible.module_utils.streamdiag.report.terminal import announcement, failures
+from ansible.module_utils.streamdiag.store import NotABundle, load, to_json, write_part, write_text
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "folder": {"type": "path", "required": True},
+            "template": {"type": "path", "required": True},
+            "run": {"type": "dict", "default": {}},
+            "fail_on": {"type": "str", "choices": ["never", "degraded", "broken"], "default": "never"},
+        },
+        supports_check_mode=True,
+    )
+    folder, run = Path(module.params["folder"]), module.params["run"]
+    report = folder / "report.md"
+    try:
+        if run:
+            finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            write_part(
+                folder,
+                RUN,
+                dict(run, bundle_version=BUNDLE_VERSION, finished_at=finished, tool_version=__version__),
+            )
+        bundle = load(folder)
+        result = assess(bundle)
+        write_text(folder / "result.json", to_json(result))
+        write_text(report, render_report(result, Path(module.params["template"])))
+    except NotABundle as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=explain(error, folder))
+    source = (bundle.target or {}).get("base_url_source", "")
+    module.exit_json(
+        changed=False,
+        verdict=result["verdict"],
+        failures=failures(result, module.params["fail_on"], source),
+        report=str(report),
+        announce=announcement(result, str(report)),
+    )
+
+
+if __name__ == "__main__":
+    main()

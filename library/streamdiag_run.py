@@ -1,0 +1,131 @@
+#!/usr/bin/python
+"""Begin a run on the controller: check the operator's variables, make the folders."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: streamdiag_run
+short_description: Check the variables of a run and make its folders
+description:
+  - Runs on the controller, once per run.
+  - Fails with one message that names every problem, before any host is touched.
+author: The streamdiag authors
+options:
+  reports_dir:
+    description: Where reports are kept. A relative path is relative to O(root).
+    type: path
+    default: reports
+  root:
+    description: The project's folder.
+    type: path
+    default: .
+  run_id:
+    description: The name of this run. Empty means the UTC time.
+    type: str
+    default: ''
+  hosts:
+    description: The inventory names of the hosts.
+    type: list
+    elements: str
+    required: true
+  settings:
+    description: The operator's variables and their values.
+    type: dict
+    default: {}
+  extra_names:
+    description: The names of all variables given with C(-e).
+    type: list
+    elements: str
+    default: []
+  inventory_names:
+    description: The names of all variables that start like ours.
+    type: list
+    elements: str
+    default: []
+  roles_path:
+    description: The folder of the roles, whose own parameters are known names too.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Makes the folders in check mode too; they are the tool's own.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  streamdiag_run:
+    reports_dir: reports
+    hosts: "{{ ansible_play_hosts_all }}"
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+run_id:
+  description: The name of this run.
+  type: str
+  returned: success
+path:
+  description: Its folder.
+  type: str
+  returned: success
+folders:
+  description: Inventory name of a host to its folder.
+  type: dict
+  returned: success
+started_at:
+  description: UTC, ISO 8601.
+  type: str
+  returned: success
+progress:
+  description: One line for the operator.
+  type: str
+  returned: success
+"""
+
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.folders import Unusable, make_run_folder
+from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
+
+
+def main() -> None:
+    names = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "reports_dir": {"type": "path", "default": "reports"},
+            "root": {"type": "path", "default": "."},
+            "run_id": {"type": "str", "default": ""},
+            "hosts": {"type": "list", "elements": "str", "required": True},
+            "settings": {"type": "dict", "default": {}},
+            "extra_names": names,
+            "inventory_names": names,
+            "roles_path": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    roles = role_parameters(Path(given["roles_path"]))
+    wrong = problems(given["settings"], given["extra_names"], given["inventory_names"], roles)
+    if wrong:
+        module.fail_json(msg="\n".join(wrong))
+    try:
+        reports_dir = Path(given["root"]).resolve() / given["reports_dir"]
+        folder = make_run_folder(reports_dir, given["run_id"], given["hosts"])
+    except Unusable as unusable:
+        module.fail_json(msg=str(unusable))
+    module.exit_json(
+        changed=False,
+        run_id=folder.run_id,
+        path=str(folder.path),
+        folders={host: str(path) for host, path in folder.hosts.items()},
+        started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        progress=f"run {folder.run_id}",
+    )
+
+
+if __name__ == "__main__":
+    main()

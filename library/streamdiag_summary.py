@@ -1,0 +1,77 @@
+#!/usr/bin/python
+"""Sum up the results of all hosts of a run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: streamdiag_summary
+short_description: Write summary.json and summary.md of a run
+description:
+  - Runs on the controller, on the results that are in the folder of the run.
+author: The streamdiag authors
+options:
+  folder:
+    description: The folder of the run.
+    type: path
+    required: true
+  template:
+    description: The Jinja template of the summary.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Writes in check mode too; the folder is the tool's own.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Sum up
+  streamdiag_summary:
+    folder: reports/latest
+    template: roles/report/templates/summary.md.j2
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+summary:
+  description: The path of the summary.
+  type: str
+  returned: success
+"""
+
+import json
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.report.markdown import render
+from ansible.module_utils.streamdiag.report.summary import summarise
+from ansible.module_utils.streamdiag.store import to_json, write_text
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "folder": {"type": "path", "required": True},
+            "template": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    folder = Path(module.params["folder"])
+    try:
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/result.json"))]
+        if not results:
+            module.fail_json(msg=f"{folder} holds no result: no report was written in this run")
+        summary = summarise(results)
+        write_text(folder / "summary.json", to_json(summary))
+        write_text(folder / "summary.md", render(Path(module.params["template"]), {"summary": summary}))
+    except OSError as error:
+        module.fail_json(msg=explain(error, folder))
+    except ValueError as error:
+        module.fail_json(msg=f"a result.json below {folder} is not whole JSON: {error}; judge it again")
+    module.exit_json(changed=False, summary=str(folder / "summary.md"))
+
+
+if __name__ == "__main__":
+    main()

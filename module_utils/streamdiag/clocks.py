@@ -1,0 +1,42 @@
+"""What sampled process clocks say, for the wing that ends a stream early and for the wing that judges it later."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional
+
+from .bundle import Process, ProcessSample
+
+#: Process states of proc(5) in which nothing is executed: stopped by a signal or by a debugger, dead, vanished.
+HALTED_STATES = frozenset({"T", "t", "Z", "X", "gone"})
+#: CPU seconds per second that all engine processes together may use and still count as standing.
+#: An idle vLLM engine core uses under 0.01 (it blocks on its queue); one that steps uses about 1.
+IDLE_SHARE = 0.05
+
+
+class Clocks(NamedTuple):
+    """CPU seconds that the engine's processes used over ``seconds``; ``halted``: those that cannot run at all."""
+
+    cpu: float
+    seconds: float
+    halted: List[Process]
+
+    @property
+    def idle(self) -> bool:
+        return self.cpu <= IDLE_SHARE * self.seconds
+
+
+def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks]:
+    """The clocks over ``samples``; None with fewer than ``least`` of them, or none of any process.
+
+    The API server (role ``main``) is left out where there are others: it answers our own questions meanwhile.
+    """
+    if len(samples) < least or not samples[-1]["processes"]:
+        return None
+    first, last = samples[0], samples[-1]
+    before = {process["pid"]: process["cpu"] for process in first["processes"]}
+    engine = [process for process in last["processes"] if process["role"] != "main"] or last["processes"]
+    return Clocks(
+        cpu=sum(process["cpu"] - before.get(process["pid"], process["cpu"]) for process in engine),
+        seconds=last["t"] - first["t"],
+        halted=[process for process in last["processes"] if process["state"] in HALTED_STATES],
+    )

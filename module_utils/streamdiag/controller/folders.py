@@ -1,0 +1,101 @@
+"""The folders of a run: ``<reports_dir>/<run_id>/<host>/``, private, never one that is there already."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Tuple
+
+#: What one host's evidence may take; less room than this and the run would lose what it gathers.
+ROOM_PER_HOST = 4 * 1024 * 1024
+
+
+class Unusable(OSError):
+    """The reports folder cannot take this run; the message says why and what to do."""
+
+
+class RunFolder(NamedTuple):
+    run_id: str
+    path: Path
+    hosts: Dict[str, Path]
+
+
+def host_folder_name(host: str) -> str:
+    """An inventory name as a folder name: anything that a path would read differently becomes ``_``."""
+    name = re.sub(r"[^A-Za-z0-9._@:-]", "_", host)
+    return name if name.strip(".") else "_" + name
+
+
+def make_run_folder(reports_dir: Path, run_id: str, hosts: List[str]) -> RunFolder:
+    """Make the folders of a run, mode 0700, and point ``latest`` to it. Raises Unusable.
+
+    ``run_id`` empty: the UTC time, with a suffix when two runs start in the same second.
+    """
+    try:
+        reports_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_room(reports_dir, len(hosts))
+        run_id, path = _claim(reports_dir, run_id)
+        folders = {host: path / host_folder_name(host) for host in hosts}
+        for folder in folders.values():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        _point_latest(reports_dir, run_id)
+    except Unusable:
+        raise
+    except OSError as error:
+        raise Unusable(explain(error, reports_dir)) from error
+    return RunFolder(run_id, path, folders)
+
+
+def explain(error: OSError, reports_dir: Path) -> str:
+    """An OSError on the reports folder as what is wrong and what to do."""
+    advice = "choose another folder with -e reports_dir=DIR"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "free some space there, or " + advice
+    return "reports cannot be written to {0}: {1}; {2}".format(
+        error.filename or reports_dir, error.strerror or error, advice
+    )
+
+
+def _check_room(reports_dir: Path, hosts: int) -> None:
+    room, needed = os.statvfs(str(reports_dir)), max(1, hosts) * ROOM_PER_HOST
+    free = room.f_bavail * room.f_frsize
+    if free < needed or (room.f_files and room.f_favail < 64 * max(1, hosts)):
+        raise Unusable(
+            "reports cannot be written to {0}: {1:.1f} MB are free and a run of {2} host(s) may take {3:.0f} MB; "
+            "free some space there, or choose another folder with -e reports_dir=DIR".format(
+                reports_dir, free / 1e6, hosts, needed / 1e6
+            )
+        )
+
+
+def _claim(reports_dir: Path, run_id: str) -> Tuple[str, Path]:
+    if run_id:
+        path = reports_dir / run_id
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise Unusable(
+                "{0} exists already, and a run is never overwritten; choose another -e run_id=NAME".format(path)
+            ) from None
+        return run_id, path
+    base = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    for number in range(1, 1000):
+        run_id = base if number == 1 else "{0}-{1}".format(base, number)
+        try:
+            (reports_dir / run_id).mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return run_id, reports_dir / run_id
+    raise Unusable("a thousand runs started in this second in {0}".format(reports_dir))
+
+
+def _point_latest(reports_dir: Path, run_id: str) -> None:
+    """Atomically: a reader of ``latest`` finds the old run or the new one."""
+    latest, fresh = reports_dir / "latest", reports_dir / ".latest-{0}".format(run_id)
+    if latest.exists() and not latest.is_symlink():
+        return  # somebody's own folder of that name
+    os.symlink(run_id, str(fresh))
+    os.replace(str(fresh), str(latest))

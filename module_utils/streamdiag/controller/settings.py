@@ -1,0 +1,98 @@
+"""What an operator may set: names, kinds, and what is wrong with what was given, in words that say what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
+from urllib.parse import urlsplit
+
+import yaml
+
+
+def _url(value: str) -> Optional[str]:
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        fine = False
+    return None if fine else "must be a URL such as http://127.0.0.1:8000"
+
+
+def _id(value: str) -> Optional[str]:
+    fine = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value)
+    return None if fine else "must be letters, digits, '.', '_' and '-', because it names a folder"
+
+
+def _one_of(*choices: str) -> Callable[[str], Optional[str]]:
+    return lambda value: None if value in choices else "must be one of: {0}".format(", ".join(choices))
+
+
+def _text(value: str) -> Optional[str]:
+    return None
+
+
+def _seconds(value: str) -> Optional[str]:
+    return None if re.fullmatch(r"\d+(\.\d+)?", value) else "must be a number of seconds"
+
+
+class Setting(NamedTuple):
+    """``check``: value as text -> what is wrong with it, or None. Empty values mean the default and are not checked."""
+
+    name: str
+    check: Callable[[str], Optional[str]]
+    about: str
+
+
+SETTINGS = (
+    Setting("vllm_unit", _text, "the systemd unit of the server"),
+    Setting("vllm_base_url", _url, "the server's address as the host sees it"),
+    Setting("vllm_public_url", _url, "the server's address as clients see it"),
+    Setting("vllm_model", _text, "the model to ask"),
+    Setting("vllm_api_key", _text, "the key that clients send"),
+    Setting("vllm_compat_flag_on", _text, "the option that switches compatibility mode on"),
+    Setting("vllm_compat_flag_off", _text, "the option that switches compatibility mode off"),
+    Setting("vllm_ping_interval", _seconds, "seconds between two heartbeats of the server"),
+    Setting("reports_dir", _text, "where reports are kept on the controller"),
+    Setting("run_id", _id, "the name of this run"),
+    Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
+)
+NAMES = frozenset(setting.name for setting in SETTINGS)
+#: An extra variable that starts like ours and is none of ours is a slip; one from an inventory may be somebody else's.
+_OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence)_")
+_SIMILAR = 0.84
+
+
+def role_parameters(roles: Path) -> Set[str]:
+    """The parameters of all roles below ``roles``, from their argument specifications."""
+    names: Set[str] = set()
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        for entry in specs.values():
+            names.update(entry.get("options", {}))
+    return names
+
+
+def problems(values: Dict[str, Any], extra: Iterable[str], inventory: Iterable[str], roles: Iterable[str]) -> List[str]:
+    """What is wrong with the variables of a run, one sentence each; empty when nothing is.
+
+    ``values``: the operator's settings by name. ``extra``: names given with ``-e``; ``inventory``: names
+    defined anywhere that start like ours. ``roles``: names of the roles' own parameters.
+    """
+    known = NAMES | set(roles)
+    found: List[str] = []
+    for name in sorted(set(extra) | set(inventory)):
+        if name in known or name.startswith("ansible_"):
+            continue
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
+        if near:
+            found.append("{0} is not a variable of this project; did you mean {1}?".format(name, near[0]))
+        elif name in extra and _OURS.match(name):
+            found.append("{0} is not a variable of this project; there are: {1}".format(name, ", ".join(sorted(NAMES))))
+    for setting in SETTINGS:
+        value = values.get(setting.name)
+        wrong = setting.check(str(value)) if value not in (None, "") else None
+        if wrong:
+            found.append("{0}={1!r} ({2}) {3}".format(setting.name, str(value), setting.about, wrong))
+    return found

@@ -1,0 +1,85 @@
+"""The server's small ``GET``s, each bounded as a whole: ``/health``, ``/v1/models``, ``/version``, ``/metrics``, ``/load``."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, List, Optional
+
+import httpx
+
+from ..bundle import Endpoint, Metrics
+from .client import trust_store
+from .metrics import parse_metrics
+
+#: What is asked beside the streams. ``/load`` counts only with ``--enable-server-load-tracking``.
+PATHS = ("/health", "/version", "/v1/models", "/load")
+#: Bytes of an answer that are read; a ``/metrics`` of many engines has about 200 KB.
+BODY_LIMIT = 4 * 1024 * 1024
+
+
+def authorization(api_key: str) -> Dict[str, str]:
+    """``{"authorization": "Bearer …"}``, or nothing without a key."""
+    return {"authorization": "Bearer " + api_key} if api_key else {}
+
+
+def get(base_url: str, path: str, api_key: str = "", timeout: float = 3.0) -> Endpoint:
+    """One ``GET`` within ``timeout`` seconds in all. Never raises for what the server does."""
+    started = time.monotonic()
+    status: Optional[int] = None
+    chunks: List[bytes] = []
+
+    def spent() -> float:
+        return round(time.monotonic() - started, 4)
+
+    try:
+        with httpx.Client(
+            trust_env=False, verify=trust_store(), timeout=timeout, headers=authorization(api_key)
+        ) as client:
+            with client.stream("GET", base_url.rstrip("/") + path) as response:
+                status = response.status_code
+                for chunk in response.iter_bytes():
+                    chunks.append(chunk)
+                    if spent() > timeout:
+                        raise httpx.ReadTimeout("the answer did not end within {0} s".format(timeout))
+                    if sum(map(len, chunks)) > BODY_LIMIT:
+                        break
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return Endpoint(state="failed", reason=describe(error), path=path, http_status=status, seconds=spent(), body="")
+    body = b"".join(chunks).decode("utf-8", "replace")
+    return Endpoint(state="ok", reason="", path=path, http_status=status, seconds=spent(), body=body)
+
+
+def get_all(base_url: str, api_key: str = "") -> Dict[str, Endpoint]:
+    """All of PATHS. A server that leaves ``/health`` unanswered is not asked again for each of the others."""
+    health = get(base_url, PATHS[0], api_key)
+    found = {PATHS[0]: health}
+    for path in PATHS[1:]:
+        if health["state"] == "ok":
+            found[path] = get(base_url, path, api_key)
+        else:
+            reason = "not asked, because {0} failed: {1}".format(PATHS[0], health["reason"])
+            found[path] = Endpoint(state="failed", reason=reason, path=path, http_status=None, seconds=0.0, body="")
+    return found
+
+
+def get_metrics(base_url: str, t: float, api_key: str = "", timeout: float = 3.0) -> Metrics:
+    """``/metrics``, parsed. ``t``: seconds on the caller's clock when it was asked for."""
+    answer = get(base_url, "/metrics", api_key, timeout)
+    if answer["state"] != "ok" or answer["http_status"] != 200:
+        reason = answer["reason"] or "HTTP {0}".format(answer["http_status"])
+        return Metrics(t=t, state="failed", reason=reason)
+    return parse_metrics(answer["body"], t)
+
+
+def metrics_after(endpoints: Dict[str, Endpoint], base_url: str, api_key: str) -> Metrics:
+    """``/metrics``, unless ``/health`` has just been asked in vain."""
+    health = endpoints[PATHS[0]]
+    if health["state"] != "ok":
+        return Metrics(t=0.0, state="failed", reason="not asked, because {0} failed".format(PATHS[0]))
+    return get_metrics(base_url, 0.0, api_key)
+
+
+def describe(error: Exception) -> str:
+    """An exception in the words of its class and its own: ``ConnectError: [Errno 111] Connection refused``."""
+    text = str(error).strip()
+    return "{0}: {1}".format(type(error).__name__, text) if text else type(error).__name__

@@ -1,0 +1,69 @@
+"""The host after the last stream: the same sources as before, and those that are slow or long (GPUs, logs)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from ..bundle import BUNDLE_VERSION, Journal, Machine
+from .endpoints import get_all, metrics_after
+from .gpu import read_gpus
+from .journal import read_kernel_log, read_unit_log
+from .process import read_environ
+from .redact import Redactor
+from .sockets import read_sockets
+from .target import observer, port_of, server_process, unit_processes
+from .unit import read_unit
+
+LOG_LINES = 2000
+LOG_BYTES = 512 * 1024
+
+
+class Gathered(NamedTuple):
+    machine: Machine
+    journal: Journal
+
+
+def read_machine(unit_name: str, base_url: str, api_key: str, since: float, become: bool) -> Gathered:
+    """``since``: seconds since the epoch, where the logs begin."""
+    redactor = Redactor()
+    redactor.learn(api_key)
+    unit = read_unit(unit_name)
+    processes = unit_processes(unit)
+    server = server_process(processes)
+    if server:
+        redactor.environment(read_environ(server["pid"])[1])  # learns what a log line may repeat
+    pids = [process["pid"] for process in processes.get("processes", [])]
+    endpoints = get_all(base_url, api_key)
+    machine = Machine(
+        bundle_version=BUNDLE_VERSION,
+        at=time.time(),
+        observer=observer(become),
+        unit=unit,
+        processes=processes,
+        sockets=read_sockets(port_of(base_url), pids),
+        gpus=read_gpus(timeout=5.0),
+        endpoints=endpoints,
+        metrics=metrics_after(endpoints, base_url, api_key),
+    )
+    journal = Journal(
+        unit=read_unit_log(unit.get("name", unit_name), since, LOG_LINES, LOG_BYTES),
+        kernel=read_kernel_log(since, LOG_LINES, LOG_BYTES),
+    )
+    clean = redactor.tree({"machine": machine, "journal": journal})
+    return Gathered(clean["machine"], clean["journal"])
+
+
+def describe_machine(gathered: Gathered) -> str:
+    """One line for the operator: what was read, and what was not."""
+    parts = {
+        "unit": gathered.machine["unit"],
+        "processes": gathered.machine["processes"],
+        "sockets": gathered.machine["sockets"],
+        "gpu": gathered.machine["gpus"],
+        "journal": gathered.journal["unit"],
+        "kernel log": gathered.journal["kernel"],
+    }
+    read = [name for name, part in parts.items() if part["state"] == "ok"]
+    missing = [name for name, part in parts.items() if part["state"] != "ok"]
+    return "read {0}".format(", ".join(read) or "nothing") + ("; not {0}".format(", ".join(missing)) if missing else "")

@@ -1,0 +1,228 @@
+"""One stream case: send it, watch it on several clocks, observe the server meanwhile, keep whatever came.
+
+The probe observes and never judges: it returns a Stream, complete or not, and says how it ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import httpcore
+import httpx
+
+from ..bundle import BUNDLE_VERSION, End, Process, Stream
+from ..responses import is_heartbeat
+from .cases import CASES, Case
+from .client import trust_store
+from .endpoints import authorization, describe
+from .sampler import Sampler
+from .sse import SSEParser
+from .standstill import standstill, working
+from .watch import DeadlinePassed, Deadlines, Stopped, Watch
+from .wire import WatchedTransport
+
+#: Seconds of silence after which a canary is sent beside the stream.
+CANARY_AFTER = 2.5
+CANARY_DEADLINES = Deadlines(headers=60.0, first_event=60.0, silence=60.0, patience=60.0, total=90.0)
+EVENT_LIMIT = 2000
+#: The first events are kept whole (they name ids and settings), later ones are cut: bytes of data in total.
+DATA_BUDGET = 1024 * 1024
+DATA_LIMIT = 16 * 1024
+BODY_LIMIT = 16 * 1024
+#: Answers by which a server refuses the form of a request, so that another form is worth a try.
+REFUSED_FORMS = frozenset({400, 422, 501})
+
+
+class Server(NamedTuple):
+    """Where the streams go. ``processes``: the unit's processes whose clocks are watched (may be empty)."""
+
+    base_url: str
+    model: str
+    api_key: str = ""
+    processes: Sequence[Process] = ()
+
+
+def run_case(name: str, server: Server, deadlines: Deadlines) -> Stream:
+    """Run the case ``name`` (a key of CASES) with sampler and canary. Raises KeyError for an unknown case only."""
+    case = CASES[name](server.model)
+    refused: List[Dict[str, Any]] = []
+    for body in case.bodies:
+        stream = _observed(case, body, server, deadlines)
+        stream["retried"] = list(refused)
+        if stream["http_status"] not in REFUSED_FORMS:
+            break
+        refused.append(dict(stream))
+    return stream
+
+
+def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:
+    """One request with a sampler beside it, a canary in its silence, and an early end when nothing moves."""
+    watch = Watch(deadlines)
+    with Sampler(watch.now, watch.silence, server.base_url, server.api_key, server.processes) as sampler:
+        watch.working = lambda: working(sampler.samples, watch.now(), watch.silence())
+        stream = _new_stream(case, body, server, deadlines)
+        companion = _Companion(watch, sampler, server)
+        companion.start()
+        _exchange(case, body, server, watch, stream)
+        stream["canary"] = companion.finish()
+        stream["samples"] = sampler.samples
+    return stream
+
+
+class _Companion(threading.Thread):
+    """Beside the reading thread: sends the canary into a silence, and ends the stream when nothing moves."""
+
+    def __init__(self, watch: Watch, sampler: Sampler, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._watch = watch
+        self._sampler = sampler
+        self._server = server
+        self._ended = threading.Event()
+        self._canary: Optional[Stream] = None
+        self._canary_watch = Watch(CANARY_DEADLINES)
+        self._canary_thread: Optional[threading.Thread] = None
+
+    def run(self) -> None:
+        while not self._ended.wait(0.25):
+            if self._watch.t_connect is None:
+                continue
+            silence = self._watch.silence()
+            if silence >= CANARY_AFTER and self._canary_thread is None:
+                self._send_canary()
+            if self._canary is not None and "end" not in self._canary:
+                self._canary["silence"] = self._canary_watch.silence()
+            now = self._watch.now()
+            reason = standstill(self._sampler.samples, self._canary, now - silence, now)
+            if reason is not None:
+                self._watch.stop(reason)
+
+    def _send_canary(self) -> None:
+        case = CASES["canary"](self._server.model)
+        self._canary_watch = Watch(CANARY_DEADLINES)
+        canary = _new_stream(case, case.bodies[0], self._server, CANARY_DEADLINES)
+        canary["sent_at"] = round(self._watch.now(), 3)
+        self._canary = canary
+        self._canary_thread = threading.Thread(
+            target=_exchange, args=(case, case.bodies[0], self._server, self._canary_watch, canary), daemon=True
+        )
+        self._canary_thread.start()
+
+    def finish(self) -> Optional[Dict[str, Any]]:
+        """The main stream is over: end the canary too, if there is one, and return its Stream."""
+        self._ended.set()
+        self.join(timeout=1.0)
+        if self._canary_thread is None or self._canary is None:
+            return None
+        self._canary_watch.stop("the stream it was sent beside has ended")
+        self._canary_thread.join(timeout=2.0)
+        return dict(self._canary)
+
+
+def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:
+    return Stream(
+        bundle_version=BUNDLE_VERSION,
+        case=case.name,
+        at=time.time(),
+        method="POST",
+        url=server.base_url.rstrip("/") + case.path,
+        request_headers=dict(case.headers),
+        request_body=body,
+        deadlines=deadlines.as_dict(),
+        t_connect=None,
+        t_headers=None,
+        http_status=None,
+        response_headers={},
+        body="",
+        reads=[],
+        events=[],
+        comments=[],
+        bytes=0,
+        dropped_events=0,
+        unparsed="",
+        canary=None,
+        retried=[],
+    )
+
+
+def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, stream: Stream) -> None:
+    """Send the request and fill ``stream`` with what comes, whatever happens; sets ``stream["end"]``."""
+    end = End(t=0.0, how="broken", deadline="", reason="")
+    stream["reads"] = watch.reads
+    try:
+        with httpx.Client(transport=WatchedTransport(watch), verify=trust_store(), trust_env=False) as client:
+            headers = dict(case.headers, **authorization(server.api_key))
+            connect = {"connect": watch.deadlines.connect, "pool": watch.deadlines.connect}
+            request = httpx.Request("POST", stream["url"], json=body, headers=headers, extensions={"timeout": connect})
+            stream["request_bytes"] = int(request.headers["content-length"])
+            response = client.send(request, stream=True)
+            watch.headers_arrived()
+            stream["http_status"] = response.status_code
+            stream["response_headers"] = dict(response.headers)
+            try:
+                if _is_event_stream(response):
+                    _read_events(response, watch, stream)
+                else:
+                    _read_body(response, stream)
+            finally:
+                response.close()
+        end["how"], end["reason"] = "closed", "the server ended the answer"
+    except DeadlinePassed as passed:
+        end.update(how="deadline", deadline=passed.name, reason=str(passed))
+    except Stopped as stopped:
+        end.update(how="stopped", reason=stopped.reason)
+    except (httpx.ConnectTimeout, httpcore.ConnectTimeout) as error:
+        end.update(how="deadline", deadline="connect", reason=describe(error))
+    except (httpx.ConnectError, httpcore.ConnectError) as error:
+        end.update(how="refused", reason=describe(error))
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+        end.update(how="error", reason=describe(error))
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+        end.update(how="error", reason=describe(error))
+    except Exception as error:  # partial data, whatever happens: a fault of ours must not lose the evidence
+        end.update(how="broken", reason=describe(error))
+    end["t"] = round(watch.now(), 4)
+    stream["t_connect"] = _rounded(watch.t_connect)
+    stream["t_headers"] = _rounded(watch.t_headers)
+    stream["end"] = end
+
+
+def _is_event_stream(response: httpx.Response) -> bool:
+    return response.status_code == 200 and response.headers.get("content-type", "").startswith("text/event-stream")
+
+
+def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None:
+    parser = SSEParser(data_limit=DATA_LIMIT)
+    kept = 0
+    try:
+        for chunk in response.iter_bytes():
+            stream["bytes"] += len(chunk)
+            events, comments = parser.feed(chunk, round(watch.now(), 6))
+            stream["comments"] += comments[: max(0, EVENT_LIMIT - len(stream["comments"]))]
+            for event in events:
+                event["read"] = len(watch.reads) - 1
+                if not is_heartbeat(event):
+                    watch.event_arrived()
+                kept += len(event["data"])
+                if kept > DATA_BUDGET:
+                    event["data"] = event["data"][:256]
+                stream["events"].append(event)
+                if len(stream["events"]) > EVENT_LIMIT:
+                    del stream["events"][EVENT_LIMIT // 2]  # beginning and end are what is judged
+                    stream["dropped_events"] += 1
+    finally:
+        stream["unparsed"] = parser.unparsed
+
+
+def _read_body(response: httpx.Response, stream: Stream) -> None:
+    """An answer that is no event stream: the start of it says why."""
+    body = b""
+    for chunk in response.iter_bytes():
+        stream["bytes"] += len(chunk)
+        body = (body + chunk)[:BODY_LIMIT]
+    stream["body"] = body.decode("utf-8", "replace")
+
+
+def _rounded(t: Optional[float]) -> Optional[float]:
+    return None if t is None else round(t, 6)

@@ -1,0 +1,205 @@
+"""What is being diagnosed: the unit, its running processes, where they answer, with which model and version.
+
+What runs counts, not what is configured: flags come from the running process where there is one.
+"""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import json
+import os
+import platform
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from urllib.parse import urlsplit
+
+from ..bundle import BUNDLE_VERSION, Endpoint, Observer, Process, Processes, Source, Target, Unit
+from .endpoints import get_all, metrics_after
+from .flags import compat_mode, host_and_port, model_name, parse_flags
+from .process import read_environ, read_processes
+from .redact import Redactor
+from .sockets import listening_ports, read_sockets
+from .unit import read_unit
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+#: Names of environment variables that change how vLLM streams, logs or finds its GPUs.
+TELLING = ("VLLM_", "CUDA_", "NCCL_", "HF_HUB_", "PYTHONUNBUFFERED", "UVICORN_")
+
+
+class Wanted(NamedTuple):
+    """What the operator said. Empty: find out."""
+
+    unit: str
+    base_url: str = ""
+    public_url: str = ""
+    model: str = ""
+    api_key: str = ""
+    compat_flag_on: str = "--responses-compatibility-mode"
+    compat_flag_off: str = "--no-responses-compatibility-mode"
+
+
+def observer(become: bool) -> Observer:
+    """Whose eyes see the host: what a check may have to be skipped for."""
+    uid = os.geteuid()
+    try:
+        user = getpass.getuser() if uid else "root"
+    except (KeyError, OSError):
+        user = "uid {0}".format(uid)
+    groups = []
+    for gid in sorted({os.getegid(), *os.getgroups()}):
+        try:
+            groups.append(grp.getgrgid(gid).gr_name)
+        except KeyError:
+            groups.append(str(gid))
+    return Observer(
+        user=user,
+        uid=uid,
+        groups=groups,
+        become=become,
+        python=platform.python_version(),
+        hostname=platform.node(),
+    )
+
+
+def read_target(wanted: Wanted, become: bool) -> Target:
+    """Look at unit, processes, sockets and the server's own answers, and redact all of it."""
+    redactor = Redactor()
+    redactor.learn(wanted.api_key)
+    unit = read_unit(wanted.unit)
+    processes = unit_processes(unit)
+    server = server_process(processes)
+    argv = server["argv"] if server else unit.get("exec_start", [])
+    environment_state, environment = Source(state="absent", reason="no running process"), {}
+    if server:
+        environment_state, environment = read_environ(server["pid"])
+    redactor.argv(argv)  # both learn what they remove, so that a log line is cleared of it too
+    redactor.environment(environment)
+    flags = parse_flags(argv)
+    pids = [process["pid"] for process in processes.get("processes", [])]
+    base_url, source = _base_url(wanted, flags, pids, server is not None)
+    sockets = read_sockets(port_of(base_url) if source != "given" else None, pids)
+    endpoints = get_all(base_url, wanted.api_key)
+    served = _served_models(endpoints["/v1/models"])
+    model, model_source = _model(wanted, served, flags)
+    target = Target(
+        bundle_version=BUNDLE_VERSION,
+        at=time.time(),
+        observer=observer(become),
+        unit=unit,
+        processes=processes,
+        sockets=sockets,
+        endpoints=endpoints,
+        base_url=base_url,
+        base_url_source=source,
+        public_url=wanted.public_url,
+        model=model,
+        model_source=model_source,
+        served_models=served,
+        vllm_version=_version(endpoints["/version"]),
+        flags=flags,
+        argv=argv,
+        environment={name: value for name, value in environment.items() if name.startswith(TELLING)},
+        environment_state=environment_state,
+        compat_mode=compat_mode(flags, wanted.compat_flag_on, wanted.compat_flag_off),
+        metrics=metrics_after(endpoints, base_url, wanted.api_key),
+    )
+    clean: Target = redactor.tree(target)
+    return clean
+
+
+def unit_processes(unit: Unit) -> Processes:
+    """The unit's processes; ``absent`` with the unit's own reason when it has none."""
+    if unit["state"] != "ok":
+        return Processes(state=unit["state"], reason=unit["reason"], processes=[])
+    properties = unit["properties"]
+    pid = properties.get("MainPID", "0")
+    return read_processes(int(pid) if pid.isdigit() else 0, properties.get("ControlGroup", ""))
+
+
+def server_process(processes: Processes) -> Optional[Process]:
+    """The API server among the unit's processes."""
+    return next((p for p in processes.get("processes", []) if p["role"] == "main"), None)
+
+
+def port_of(base_url: str) -> Optional[int]:
+    """The port of a URL, with its scheme's default; None when the URL has no usable one."""
+    try:
+        parts = urlsplit(base_url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _base_url(
+    wanted: Wanted, flags: Dict[str, Optional[str]], pids: List[int], running: bool
+) -> Tuple[str, str]:
+    """Where to ask, and how that is known: given | argv | socket | default."""
+    if wanted.base_url:
+        return wanted.base_url.rstrip("/"), "given"
+    listen = host_and_port(flags)
+    ports = listening_ports(pids)
+    scheme = "https" if flags.get("ssl-certfile") else "http"
+    host = _reachable(listen.host)
+    if listen.port in ports or (not ports and running and listen.port is not None):
+        return "{0}://{1}:{2}".format(scheme, host, listen.port), "argv"
+    if ports:
+        return "{0}://{1}:{2}".format(scheme, host, ports[0]), "socket"
+    if listen.port is not None and flags:
+        return "{0}://{1}:{2}".format(scheme, host, listen.port), "argv"
+    return DEFAULT_BASE_URL, "default"
+
+
+def _reachable(host: Optional[str]) -> str:
+    """The address by which a listener on ``host`` is reached from its own host."""
+    if host in (None, "", "0.0.0.0", "*"):
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return "[{0}]".format(host) if host and ":" in host else str(host)
+
+
+def _json(endpoint: Endpoint) -> Any:
+    try:
+        return json.loads(endpoint["body"]) if endpoint["http_status"] == 200 else None
+    except ValueError:
+        return None
+
+
+def _served_models(endpoint: Endpoint) -> List[str]:
+    answer = _json(endpoint)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    return [str(m["id"]) for m in data if isinstance(m, dict) and "id" in m] if isinstance(data, list) else []
+
+
+def _model(wanted: Wanted, served: List[str], flags: Dict[str, Optional[str]]) -> Tuple[str, str]:
+    """The model to ask, and how it is known: given | served | argv | none."""
+    if wanted.model:
+        return wanted.model, "given"
+    if served:
+        return served[0], "served"
+    named = model_name(flags)
+    return (named, "argv") if named else ("", "none")
+
+
+def _version(endpoint: Endpoint) -> str:
+    answer = _json(endpoint)
+    return str(answer.get("version", "")) if isinstance(answer, dict) else ""
+
+
+def describe_target(target: Target) -> str:
+    """One line for the operator: ``vllm.service active (running), pid 4242 + 2, http://127.0.0.1:8000, model tiny``."""
+    unit = target["unit"]
+    if unit["state"] == "ok":
+        properties = unit["properties"]
+        words = ["{0} {1} ({2})".format(unit["name"], properties.get("ActiveState"), properties.get("SubState"))]
+    else:
+        words = [unit["reason"]]
+    processes = target["processes"].get("processes", [])
+    if processes:
+        words.append("pid {0}".format(processes[0]["pid"]) + (" + {0}".format(len(processes) - 1)))
+    words.append(target["base_url"])
+    words.append("model {0}".format(target["model"] or "unknown"))
+    if target["vllm_version"]:
+        words.append("vLLM {0}".format(target["vllm_version"]))
+    return ", ".join(words)

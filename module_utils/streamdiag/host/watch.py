@@ -1,0 +1,129 @@
+"""The clocks of one stream: what is still waited for, for how long, and who may end it early.
+
+Two clocks run once events flow: silence between events that a client acts on, and silence between
+bytes. Keep-alives reset only the second; the first one decides.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from ..bundle import Read
+
+#: How long a read blocks before it looks at the clocks and at the request to stop, in seconds.
+TICK = 0.2
+
+
+class Deadlines(NamedTuple):
+    """Seconds. ``patience`` replaces ``silence`` while the server is seen working: slow is not hung."""
+
+    connect: float = 5.0
+    headers: float = 30.0
+    first_event: float = 30.0
+    silence: float = 30.0
+    patience: float = 120.0
+    total: float = 150.0
+
+    def as_dict(self) -> Dict[str, float]:
+        return dict(self._asdict())
+
+
+class DeadlinePassed(Exception):
+    """``name``: which deadline; ``waited``: seconds."""
+
+    def __init__(self, name: str, waited: float) -> None:
+        super().__init__("nothing for {0:.1f} s ({1})".format(waited, name))
+        self.name = name
+        self.waited = waited
+
+
+class Stopped(Exception):
+    """Somebody saw that more waiting proves nothing. ``reason``: in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Watch:
+    """Shared by the thread that reads the stream and by those that observe the server meanwhile.
+
+    All times are seconds since the watch was made (monotonic). ``working`` answers whether the server
+    was seen to make progress lately; it decides between ``silence`` and ``patience``.
+    """
+
+    def __init__(self, deadlines: Deadlines, working: Optional[Callable[[], bool]] = None) -> None:
+        self.deadlines = deadlines
+        self.reads: List[Read] = []
+        self.t_connect: Optional[float] = None
+        self.t_headers: Optional[float] = None
+        self.last_event: Optional[float] = None
+        self._sent = 0.0
+        self.working = working or (lambda: False)
+        self._started = time.monotonic()
+        self._stop_reason = ""
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        return time.monotonic() - self._started
+
+    def stop(self, reason: str) -> None:
+        """Ask the reading thread to end the stream. The first reason stands."""
+        with self._lock:
+            self._stop_reason = self._stop_reason or reason
+
+    def connected(self) -> None:
+        self.t_connect = self.now()
+
+    def headers_arrived(self) -> None:
+        self.t_headers = self.now()
+
+    def bytes_arrived(self, size: int) -> None:
+        self.reads.append(Read(t=round(self.now(), 6), size=size))
+
+    def event_arrived(self) -> None:
+        self.last_event = self.now()
+
+    def silence(self) -> float:
+        """Seconds without anything that a client acts on: since the last event, the headers, or the connection."""
+        for mark in (self.last_event, self.t_headers, self.t_connect):
+            if mark is not None:
+                return self.now() - mark
+        return self.now()
+
+    def wait(self) -> float:
+        """How long the next read may block, in seconds. Raises DeadlinePassed or Stopped."""
+        if self._stop_reason:
+            raise Stopped(self._stop_reason)
+        now = self.now()
+        if now > self.deadlines.total:
+            raise DeadlinePassed("total", now)
+        name, allowed = self._waiting_for()
+        silence = self.silence()
+        if silence > allowed and (silence > self.deadlines.patience or not self.working()):
+            raise DeadlinePassed(name, silence)
+        return TICK
+
+    def _waiting_for(self) -> "tuple[str, float]":
+        if self.t_headers is None:
+            return "headers", self.deadlines.headers
+        if self.last_event is None:
+            return "first_event", self.deadlines.first_event
+        return "silence", self.deadlines.silence
+
+
+def parse_deadlines(given: Dict[str, object]) -> Deadlines:
+    """The defaults with ``given`` over them. Raises ValueError, naming what is wrong, for unknown names and bad values."""
+    seconds: Dict[str, float] = {}
+    for name, value in given.items():
+        if name not in Deadlines._fields:
+            raise ValueError("no deadline is called {0!r}; there are: {1}".format(name, ", ".join(Deadlines._fields)))
+        try:
+            seconds[name] = float(str(value))
+        except ValueError:
+            raise ValueError("deadline {0}: {1!r} is not a number of seconds".format(name, value)) from None
+        if not seconds[name] > 0:
+            raise ValueError("deadline {0}: {1!r} must be more than 0 seconds".format(name, value))
+    return Deadlines(**seconds)

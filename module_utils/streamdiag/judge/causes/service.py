@@ -1,0 +1,176 @@
+"""The server is not there, or does not take the request: not a hang, but it looks like one to a client."""
+
+from __future__ import annotations
+
+import json
+from typing import List
+
+from ..facts import Facts, StreamFacts
+from ..streams import not_http
+from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
+
+#: A unit that has been restarted this often and still does not answer is in a loop.
+LOOP_RESTARTS = 2
+#: Seconds since the start of the main process within which a loop's latest attempt falls.
+LOOP_AGE = 300.0
+
+
+def crash_loop(facts: Facts) -> Claim:
+    """systemd starts the server again and again, and it never comes to answer."""
+    if not facts.sent:
+        return not_tested("no stream was sent")
+    if not facts.all_unreachable:
+        return ruled_out("the server answers")
+    unit = facts.unit
+    if not unit.known:
+        return not_tested(unit.reason)
+    restarts, during = unit.number("NRestarts"), unit.restarts_during_run
+    gave_up = unit.now("Result") == "start-limit-hit"
+    looping = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
+    if not (looping or gave_up or during > 0):
+        return ruled_out("{0}, {1} restarts".format(unit.state, restarts))
+    exits = facts.logs.unit.get("usage_error") or facts.logs.unit.get("engine_dead") or facts.logs.unit.get("exit")
+    last_words = exits.lines[-1]["text"].strip() if exits else "exit status {0}".format(unit.now("ExecMainStatus"))
+    reason = "{0} restarts, {1}; {2}".format(restarts, unit.state, last_words)
+    summary = "{0} on {1} is started again and again and never comes up ({2} restarts so far): {3}".format(
+        _unit_name(facts), facts.run["host"], restarts, last_words
+    )
+    return Claim(CONFIRMED, reason, summary)
+
+
+def service_down(facts: Facts) -> Claim:
+    """Nothing listens: the unit is not active, or active and not (yet) listening."""
+    if not facts.sent:
+        return not_tested("no stream was sent")
+    if not facts.all_unreachable:
+        return ruled_out("the server answers")
+    host, base_url = facts.run["host"], facts.target.get("base_url", "")
+    refused = facts.sent[0].stream["end"]["reason"]
+    if not facts.unit.known:
+        summary = "Nothing answers at {0} on {1}: {2}".format(base_url, host, refused)
+        return Claim(CONFIRMED, "{0}; {1}".format(refused, facts.unit.reason), summary, "medium")
+    state = facts.unit.state
+    if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
+        summary = "{0} on {1} is not running: it is {2}".format(_unit_name(facts), host, state)
+        return Claim(CONFIRMED, "{0}; {1}".format(state, refused), summary)
+    summary = "{0} on {1} is {2} and does not listen at {3} (yet?): {4}".format(
+        _unit_name(facts), host, state, base_url, refused
+    )
+    return Claim(LIKELY, "{0}, and nothing listens: {1}".format(state, refused), summary, "medium")
+
+
+def endpoint_unreachable(facts: Facts) -> Claim:
+    """The server runs and listens, but not at the address that was asked."""
+    if not facts.sent:
+        return not_tested("no stream was sent")
+    if not facts.all_unreachable:
+        return ruled_out("the address answers")
+    first = facts.sent[0].stream
+    base_url, host = facts.target.get("base_url", ""), facts.run["host"]
+    if not_http(first):
+        reason = "what listens at {0} does not speak HTTP: {1}".format(base_url, first["end"]["reason"])
+        return Claim(CONFIRMED, reason, "{0} on {1} is no HTTP server: {2}".format(base_url, host, first["end"]["reason"]))
+    elsewhere = other_addresses(facts)
+    if facts.unit.now("ActiveState") == "active" and elsewhere:
+        reason = "{0}; the unit's server listens at {1}".format(first["end"]["reason"], ", ".join(elsewhere))
+        summary = "Nothing answers at {0} on {1}, while the server of {2} listens at {3}".format(
+            base_url, host, _unit_name(facts), ", ".join(elsewhere)
+        )
+        return Claim(CONFIRMED, reason, summary)
+    return ruled_out("the unit's server listens nowhere else")
+
+
+def other_addresses(facts: Facts) -> List[str]:
+    """Where the API server of the unit listens, when that is not the address that was asked."""
+    main = [p["pid"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"]
+    asked = ":" + facts.target.get("base_url", "").rsplit(":", 1)[-1]
+    listening = facts.target.get("sockets", {}).get("listening", [])
+    return [s["local"] for s in listening if s["pid"] in main and s["pid"] is not None and not s["local"].endswith(asked)]
+
+
+def auth_rejected(facts: Facts) -> Claim:
+    """HTTP 401 or 403: the server wants a key that we do not have. Not a hang."""
+    return _rejected(facts, (401, 403), "wants an API key that this run does not have")
+
+
+def request_rejected(facts: Facts) -> Claim:
+    """Any other 4xx: the request is refused at once. Not a hang."""
+    return _rejected(facts, tuple(range(400, 401)) + (404, 405, 409, 413, 415, 422, 429), "rejects the request")
+
+
+def _rejected(facts: Facts, statuses: "tuple[int, ...]", what: str) -> Claim:
+    answered = [s for s in facts.sent if s.stream["http_status"] is not None]
+    if not answered:
+        return not_tested("no request was answered")
+    refused = [s for s in answered if s.stream["http_status"] in statuses]
+    if not refused:
+        return ruled_out("no request was refused with " + " or ".join(str(s) for s in statuses[:2]))
+    words = _server_words(refused[0])
+    reason = "{0}: HTTP {1}: {2}".format(refused[0].case, refused[0].stream["http_status"], words)
+    summary = "The server on {0} {1}: HTTP {2} to the case {3}: {4}".format(
+        facts.run["host"], what, refused[0].stream["http_status"], refused[0].case, words
+    )
+    return Claim(CONFIRMED, reason, summary)
+
+
+def _server_words(sent: StreamFacts) -> str:
+    """The message of an OpenAI error body, else the start of the body."""
+    body = sent.stream["body"]
+    try:
+        error = json.loads(body).get("error", {})
+        words = error.get("message", body) if isinstance(error, dict) else str(error)
+    except (ValueError, AttributeError):
+        words = body
+    return " ".join(str(words).split())[:300]
+
+
+def _unit_name(facts: Facts) -> str:
+    return facts.target.get("unit", {}).get("name", "the server")
+
+
+_UNREACHED = ("symptom-health", "symptom-accepted", "step-1", "check-1")
+
+RULES = (
+    Rule(
+        "crash_loop",
+        None,
+        crash_loop,
+        _UNREACHED + ("step-2",),
+        ("symptom-health", "check-1"),
+        "Read why it exits: ansible {host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager', "
+        "and correct its command line or configuration.",
+    ),
+    Rule(
+        "endpoint_unreachable",
+        None,
+        endpoint_unreachable,
+        ("symptom-health", "symptom-accepted", "step-1"),
+        ("symptom-health",),
+        "Leave vllm_base_url away, so that the address is taken from the running server, or correct it.",
+    ),
+    Rule(
+        "service_down",
+        None,
+        service_down,
+        _UNREACHED,
+        ("symptom-health", "check-1"),
+        "Start it: ansible {host} -b -m ansible.builtin.systemd_service -a 'name={unit} state=started'",
+    ),
+    Rule(
+        "auth_rejected",
+        None,
+        auth_rejected,
+        ("symptom-accepted", "step-1"),
+        ("symptom-accepted",),
+        "Give the key that clients use: ansible-playbook diagnose.yml -l {host} -e vllm_api_key=KEY",
+    ),
+    Rule(
+        "request_rejected",
+        None,
+        request_rejected,
+        ("symptom-accepted", "step-1", "step-3"),
+        ("symptom-accepted",),
+        "Correct what the server's message names; the models it serves: "
+        "ansible {host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
+    ),
+)

@@ -1,0 +1,64 @@
+"""Checklist, "Quick fixes": what the evidence recommends, and what it does not."""
+
+from __future__ import annotations
+
+from ...responses import name_of
+from ..facts import Facts
+from ..streams import cut_by_limit
+from .row import Finding, Row, skip
+
+
+def reasoning_off(facts: Facts) -> Finding:
+    """Recommended only when it was shown that reasoning is what breaks."""
+    simple, tools = facts.streams.get("simple"), facts.streams.get("tools")
+    if simple is not None and not simple.completed:
+        quote = facts.quote_stream("simple", simple.stream["end"]["reason"])
+        return Finding("pass", "a stream without reasoning fails too", "switching reasoning off cannot help", [quote])
+    if tools is not None and not tools.completed:
+        quote = facts.quote_stream("tools", tools.stream["end"]["reason"])
+        return Finding("pass", "a stream with tools and no reasoning fails too", "it would not help", [quote])
+    return skip("no pair of streams with and without reasoning was sent")
+
+
+def compat_mode_off(facts: Facts) -> Finding:
+    """Needs a controlled restart, which a diagnosis never does."""
+    mode = facts.target.get("compat_mode", "unknown")
+    return skip("compatibility mode is {0} by the command line; only a controlled restart could show its effect".format(mode))
+
+
+def debug_logging(facts: Facts) -> Finding:
+    """A reversible change of the server's configuration, which a diagnosis never makes."""
+    if "debug_buffering" in facts.logs.unit:
+        seen = facts.logs.unit["debug_buffering"]
+        quotes = [facts.quote("journal.json", line["text"]) for line in seen.lines[:2]]
+        return Finding("warn", seen.meaning.title, "response logging is on and holds every stream back until its end", quotes)
+    return skip("not switched on by a diagnosis, which changes nothing")
+
+
+def token_limits(facts: Facts) -> Finding:
+    """``max_model_len``, what was asked for, and what cut the answers short."""
+    if not facts.sent:
+        return skip("no stream was sent")
+    limit = facts.target.get("flags", {}).get("max-model-len") or "not on the command line"
+    words, evidence, cut = ["--max-model-len: {0}".format(limit)], [facts.quote("target.json", "max-model-len: {0}".format(limit))], []
+    ended = [s for s in facts.sent if any(name_of(e).startswith("response.") for e in s.stream["events"]) and s.completed]
+    if not ended:
+        return skip("no stream came to its end, so no limit can be seen")
+    for sent in ended:
+        asked = sent.stream["request_body"].get("max_output_tokens") if isinstance(sent.stream["request_body"], dict) else None
+        reason = cut_by_limit(sent.stream)
+        words.append("{0}: asked for {1}, {2}".format(sent.case, asked, "cut by " + reason if reason else "not cut"))
+        evidence.append(facts.quote_stream(sent.case, words[-1]))
+        if reason and reason != "max_output_tokens":
+            cut.append(sent.case)
+    if cut:
+        return Finding("warn", "; ".join(words), "cut by something else than the probe's own limit: " + ", ".join(cut), evidence)
+    return Finding("pass", "; ".join(words), "no limit but the probe's own cut an answer", evidence)
+
+
+ROWS = (
+    Row("fix-1", "Switch reasoning off", "not needed", reasoning_off),
+    Row("fix-2", "Switch compatibility mode off", "not needed", compat_mode_off),
+    Row("fix-3", "Debug logging of the SSE generator", "off", debug_logging),
+    Row("fix-4", "Token limits", "answers end by themselves or by the limit that was asked for", token_limits),
+)

@@ -1,0 +1,123 @@
+"""Checklist, "Steps": the stream cases, the log, the heartbeat, the longer wait."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ...responses import acting_events, name_of
+from ..facts import CLIENT_TIMEOUT, Facts, StreamFacts
+from ..logs import KERNEL_TROUBLE, TROUBLE
+from ..streams import pings, silences
+from .row import Finding, Row, skip
+
+#: The fork's default for --responses-ping-interval-seconds.
+PING_INTERVAL = 15.0
+
+
+def simple_stream(facts: Facts) -> Finding:
+    """No tools, no reasoning. If it fails, base generation is broken; if not, tools or reasoning are."""
+    return _case(
+        facts,
+        "simple",
+        good="base generation works; what still fails is about tools, reasoning, size or transport",
+        bad="base generation itself does not get through",
+    )
+
+
+def server_log(facts: Facts) -> Finding:
+    """The classified journal and kernel log."""
+    logs = facts.logs
+    if logs.unreadable and logs.kernel_unreadable:
+        return skip("journal: {0}; kernel log: {1}".format(logs.unreadable, logs.kernel_unreadable))
+    seen = [s for id_, s in logs.unit.items() if id_ in TROUBLE]
+    seen += [s for id_, s in logs.kernel.items() if id_ in KERNEL_TROUBLE]
+    evidence = [facts.quote("journal.json", line["text"]) for s in seen for line in s.lines[:3]]
+    unread = ["{0}: {1}".format(n, r) for n, r in (("journal", logs.unreadable), ("kernel log", logs.kernel_unreadable)) if r]
+    counts = "; ".join("{0} ({1} lines)".format(s.meaning.title, len(s.lines)) for s in seen)
+    if seen:
+        return Finding("fail", counts, "; ".join(["the log names trouble"] + unread), evidence)
+    if unread:
+        return skip("; ".join(unread) + "; the part that was read names no trouble")
+    observed = "{0} lines of the unit, none of trouble".format(len(logs.unit_lines))
+    return Finding("pass", observed, "no error in the window", [facts.quote("journal.json", observed)])
+
+
+def tool_stream(facts: Facts) -> Finding:
+    """Tools without reasoning."""
+    finding = _case(
+        facts, "tools", good="a stream with tools gets through", bad="the stream with tools does not get through"
+    )
+    sent = facts.streams.get("tools")
+    if sent is None or finding.status != "pass":
+        return finding
+    called = any(name_of(e) == "response.function_call_arguments.done" for e in acting_events(sent.stream))
+    word = "with a tool call" if called else "without a tool call, which is the model's choice"
+    return finding._replace(observed=finding.observed + ", " + word)
+
+
+def heartbeat(facts: Facts) -> Finding:
+    """Pings seen in a real silence longer than the interval; a short silence proves nothing either way."""
+    long_enough = [s for s in facts.sent if any(gap.seconds > PING_INTERVAL for gap in silences(s.stream))]
+    if not long_enough:
+        return skip("no silence was longer than {0:.0f} s, so no ping was due".format(PING_INTERVAL))
+    words, evidence, silent = [], [], []
+    for sent in long_enough:
+        count = pings(sent.stream)
+        longest = max(gap.seconds for gap in silences(sent.stream))
+        words.append("{0}: {1} pings in a silence of {2:.0f} s".format(sent.case, count, longest))
+        evidence.append(facts.quote_stream(sent.case, words[-1]))
+        if not count:
+            silent.append(sent.case)
+    if silent:
+        reason = "no heartbeat in: {0}; upstream vLLM has none on /v1/responses".format(", ".join(silent))
+        return Finding("warn", "; ".join(words), reason, evidence)
+    return Finding("pass", "; ".join(words), "the heartbeat came", evidence)
+
+
+def longer_timeout(facts: Facts) -> Finding:
+    """Slow is not hung: the same stream is held open while the server is seen working."""
+    if not facts.sent:
+        return skip("no stream was sent")
+    slow: List[StreamFacts] = [s for s in facts.sent if s.completed and s.stream["end"]["t"] > CLIENT_TIMEOUT]
+    if slow:
+        words = "; ".join("{0} took {1:.0f} s".format(s.case, s.stream["end"]["t"]) for s in slow)
+        evidence = [facts.quote_stream(s.case, words) for s in slow]
+        reason = "complete, but later than a client's {0:.0f} s: a longer timeout helps".format(CLIENT_TIMEOUT)
+        return Finding("warn", words, reason, evidence)
+    stalled = [s for s in facts.sent if s.outcome == "stalled"]
+    if not stalled:
+        if all(s.completed for s in facts.sent):
+            return skip("every stream completed within {0:.0f} s: nothing to wait for".format(CLIENT_TIMEOUT))
+        return skip("no stream fell silent: waiting longer is not the question")
+    words = "; ".join("{0} was held open for {1:.1f} s".format(s.case, s.stream["end"]["t"]) for s in stalled)
+    evidence = [facts.quote_stream(s.case, s.stream["end"]["reason"]) for s in stalled]
+    if all(s.stream["end"]["how"] == "stopped" for s in stalled):
+        return Finding("fail", words, "nothing moved meanwhile, so a longer timeout cannot help", evidence)
+    return Finding("fail", words, "it stayed silent to the end of the probe's patience", evidence)
+
+
+def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
+    sent = facts.streams.get(case)
+    if sent is None:
+        return skip("not sent: " + facts.run.get("skipped_cases", {}).get(case, "the run ended before it"))
+    events = acting_events(sent.stream)
+    deltas = sum(1 for event in events if name_of(event).endswith(".delta"))
+    last = name_of(events[-1]) if events else "none"
+    observed = "{0}: {1} events, {2} of them deltas, last {3}, {4:.2f} s".format(
+        sent.outcome, len(events), deltas, last, sent.stream["end"]["t"]
+    )
+    evidence = [facts.quote_stream(case, "{0}; {1}".format(observed, sent.stream["end"]["reason"]))]
+    if not sent.completed:
+        return Finding("fail", observed, bad, evidence)
+    if not deltas:
+        return Finding("warn", observed, "it completed without a single delta", evidence)
+    return Finding("pass", observed, good, evidence)
+
+
+ROWS = (
+    Row("step-1", "Simple stream: no tools, no reasoning", "several deltas, then response.completed", simple_stream),
+    Row("step-2", "Server logs", "no generation error, OOM, GPU error or exception", server_log),
+    Row("step-3", "Tools without reasoning", "several deltas, then response.completed", tool_stream),
+    Row("step-4", "Heartbeat", "a ping in every silence longer than 15 s", heartbeat),
+    Row("step-5", "Longer timeout", "a slow stream completes when it is held open", longer_timeout),
+)

@@ -1,0 +1,122 @@
+"""Checklist, "Symptoms": what a client of this server sees."""
+
+from __future__ import annotations
+
+from ..facts import SLOW, Facts
+from .row import Finding, Row, skip
+
+#: Seconds. A first event is sent before the engine has the request, so it takes milliseconds.
+PROMPT_FIRST_EVENT = 5.0
+
+
+def health(facts: Facts) -> Finding:
+    """``GET /health``, ``/v1/models``, ``/version``, each timed. A 200 does not prove that the engine lives."""
+    answers = [
+        (file, path, endpoint)
+        for path in ("/health", "/v1/models", "/version")
+        for file, endpoint in facts.endpoints(path)
+    ]
+    if not answers:
+        return skip("the server's endpoints were not asked: " + _why_nothing(facts))
+    words, evidence, statuses = [], [], []
+    for file, path, endpoint in answers:
+        moment = "before" if file == "target.json" else "after"
+        answer = "HTTP {0}".format(endpoint["http_status"]) if endpoint["state"] == "ok" else endpoint["reason"]
+        words.append("{0} {1}: {2} in {3:.2f} s".format(path, moment, answer, endpoint["seconds"]))
+        evidence.append(facts.quote(file, words[-1]))
+        if path == "/health":
+            statuses.append(endpoint["http_status"] if endpoint["state"] == "ok" else None)
+    observed = "; ".join(words)
+    if all(status == 200 for status in statuses):
+        return Finding("pass", observed, "it answers; that alone does not prove that the engine lives", evidence)
+    if 200 in statuses:
+        return Finding("fail", observed, "it answered before the streams and not after them, or the other way", evidence)
+    return Finding("fail", observed, "the health check is not answered with 200", evidence)
+
+
+def accepted(facts: Facts) -> Finding:
+    """Status, content type, time to the headers."""
+    if not facts.sent:
+        return skip("no stream was sent: " + _why_nothing(facts))
+    words, evidence, bad = [], [], []
+    for sent in facts.sent:
+        stream = sent.stream
+        kind = stream["response_headers"].get("content-type", "").split(";")[0]
+        if stream["http_status"] is None:
+            text = "{0}: no HTTP answer ({1})".format(sent.case, stream["end"]["reason"])
+        else:
+            text = "{0}: HTTP {1} {2} after {3:.2f} s".format(
+                sent.case, stream["http_status"], kind or "without a content type", stream["t_headers"] or 0.0
+            )
+        words.append(text)
+        if stream["http_status"] != 200 or kind != "text/event-stream":
+            bad.append(sent.case)
+            if stream["body"]:
+                text = "{0}: {1}".format(text, stream["body"][:500])
+        evidence.append(facts.quote_stream(sent.case, text))
+    if bad:
+        return Finding("fail", "; ".join(words), "not accepted as a stream: " + ", ".join(bad), evidence)
+    return Finding("pass", "; ".join(words), "every request was accepted as a stream", evidence)
+
+
+def first_event(facts: Facts) -> Finding:
+    """Time to the first event."""
+    accepted_streams = [s for s in facts.sent if s.stream["http_status"] == 200]
+    if not accepted_streams:
+        return skip("no stream was accepted, so none could begin")
+    words, evidence, missing, late = [], [], [], []
+    for sent in accepted_streams:
+        events = sent.stream["events"]
+        if not events:
+            missing.append(sent.case)
+            words.append("{0}: no event in {1:.1f} s".format(sent.case, sent.stream["end"]["t"]))
+        else:
+            words.append("{0}: {1} after {2:.2f} s".format(sent.case, events[0]["name"], events[0]["t"]))
+            if events[0]["t"] > PROMPT_FIRST_EVENT:
+                late.append(sent.case)
+        evidence.append(facts.quote_stream(sent.case, words[-1]))
+    if missing:
+        return Finding("fail", "; ".join(words), "no first event in: " + ", ".join(missing), evidence)
+    if late:
+        return Finding("warn", "; ".join(words), "the first event is late in: " + ", ".join(late), evidence)
+    return Finding("pass", "; ".join(words), "the first event comes at once", evidence)
+
+
+def silence(facts: Facts) -> Finding:
+    """The longest silence between events, and between bytes; where in the sequence it fell."""
+    accepted_streams = [s for s in facts.sent if s.stream["http_status"] == 200]
+    if not accepted_streams:
+        return skip("no stream was accepted, so none could fall silent")
+    words, evidence, bad, slow = [], [], [], []
+    for sent in accepted_streams:
+        if sent.silence is None:
+            continue
+        text = "{0}: {1:.1f} s after {2}".format(sent.case, sent.silence.seconds, sent.silence.after)
+        if sent.outcome == "stalled":
+            bad.append(sent.case)
+            text += ", and no event after it"
+        elif sent.silence.seconds > SLOW:
+            slow.append(sent.case)
+        words.append(text)
+        evidence.append(facts.quote_stream(sent.case, text))
+    observed = "longest silence: " + "; ".join(words)
+    if bad:
+        return Finding("fail", observed, "these streams fell silent and stayed so: " + ", ".join(bad), evidence)
+    if slow:
+        return Finding("warn", observed, "long silences, and then they went on: " + ", ".join(slow), evidence)
+    return Finding("pass", observed, "no stream fell silent", evidence)
+
+
+def _why_nothing(facts: Facts) -> str:
+    if facts.run.get("unreachable"):
+        return "the host was not reached"
+    errors = facts.run.get("errors", [])
+    return errors[0]["message"] if errors else "the run ended before that"
+
+
+ROWS = (
+    Row("symptom-health", "Server answers the health check", "HTTP 200 within a second", health),
+    Row("symptom-accepted", "Request accepted", "HTTP 200, text/event-stream", accepted),
+    Row("symptom-first-event", "First event arrives", "response.created within 5 s", first_event),
+    Row("symptom-silence", "Then nothing", "no silence longer than 10 s", silence),
+)

@@ -1,0 +1,164 @@
+"""What the whole bundle says at once: the few facts that checks and causes both stand on. Pure, computed once."""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from ..bundle import MACHINE, RUN, TARGET, Endpoint, Machine, Metrics, Process, Run, Stream, Target, stream_file
+from ..store import Bundle
+from .logs import Logs, read_logs
+from .result import Quote
+from .streams import Silence, Standing, longest_silence, outcome, standing
+
+#: The order in which cases are sent, and shown.
+CASE_ORDER = (
+    "simple",
+    "tools",
+    "reasoning",
+    "codex",
+    "padded",
+    "chat",
+    "nonstream",
+    "tool_turn",
+    "public",
+    "canary",
+)
+#: A client that waits this long for the next event has given up (the incident's client: 60 s; Codex: 300 s).
+CLIENT_TIMEOUT = 60.0
+#: Silence longer than this is worth a warning even when the stream completes, in seconds.
+SLOW = 10.0
+
+
+class StreamFacts(NamedTuple):
+    """One stream, judged by itself. ``standing``: what the witnesses said during its longest silence."""
+
+    case: str
+    stream: Stream
+    outcome: str
+    silence: Optional[Silence]
+    standing: Optional[Standing]
+
+    @property
+    def completed(self) -> bool:
+        return self.outcome in ("completed", "incomplete")
+
+
+class UnitFacts(NamedTuple):
+    """systemd's view before the first stream and after the last. ``known`` is False without systemd or unit."""
+
+    known: bool
+    reason: str
+    before: Dict[str, str]
+    after: Dict[str, str]
+
+    def now(self, name: str) -> str:
+        """The property's latest value, ``""`` when unknown."""
+        return self.after.get(name, self.before.get(name, ""))
+
+    def number(self, name: str) -> int:
+        """A numeric property's latest value, 0 when unknown."""
+        value = self.now(name)
+        return int(value) if value.isdigit() else 0
+
+    @property
+    def state(self) -> str:
+        """``active (running)``, ``activating (auto-restart)``, ``failed (failed)``, … or ``unknown``."""
+        active, sub = self.now("ActiveState"), self.now("SubState")
+        return "{0} ({1})".format(active, sub) if active else "unknown"
+
+    @property
+    def restarts_during_run(self) -> int:
+        before, after = self.before.get("NRestarts", ""), self.after.get("NRestarts", "")
+        return int(after) - int(before) if before.isdigit() and after.isdigit() else 0
+
+
+class Facts(NamedTuple):
+    run: Run
+    target: Target
+    machine: Machine
+    streams: Dict[str, StreamFacts]
+    unit: UnitFacts
+    logs: Logs
+    vanished: List[Process]  # the unit's processes that were there before the streams and not after
+    digests: Dict[str, str]
+
+    def quote(self, file: str, excerpt: str) -> Quote:
+        """Point at a file of the bundle (``target.json``). A file that was never gathered has no checksum."""
+        path = "evidence/" + file
+        return Quote(path=path, sha256=self.digests.get(path, ""), excerpt=excerpt)
+
+    def quote_stream(self, case: str, excerpt: str) -> Quote:
+        return self.quote(stream_file(case), excerpt)
+
+    @property
+    def sent(self) -> List[StreamFacts]:
+        """The streams that were sent, in the order of CASE_ORDER."""
+        return [self.streams[case] for case in CASE_ORDER if case in self.streams]
+
+    @property
+    def first_bad(self) -> Optional[StreamFacts]:
+        return next((s for s in self.sent if not s.completed), None)
+
+    @property
+    def all_unreachable(self) -> bool:
+        return bool(self.sent) and all(s.outcome == "unreachable" for s in self.sent)
+
+    def endpoints(self, path: str) -> List[Tuple[str, Endpoint]]:
+        """The answers to ``GET path`` as (file of the bundle, answer): before the streams, and after them."""
+        found: List[Tuple[str, Endpoint]] = []
+        for name, part in ((TARGET, self.target), (MACHINE, self.machine)):
+            endpoint = part.get("endpoints", {}).get(path)
+            if endpoint is not None:
+                found.append((name, endpoint))
+        return found
+
+    @property
+    def metrics(self) -> List[Metrics]:
+        """All samples of ``/metrics`` that were answered, before, beside and after the streams."""
+        found = [self.target.get("metrics")]
+        for sent in self.sent:
+            found += sent.stream["samples"]["metrics"]
+        found.append(self.machine.get("metrics"))
+        return [m for m in found if m is not None and m.get("state") == "ok"]
+
+
+def gather(bundle: Bundle) -> Facts:
+    """The facts of ``bundle``. Parts that are missing are empty here; each rule says what it lacks."""
+    target = bundle.target or Target()
+    machine = bundle.machine or Machine()
+    streams: Dict[str, StreamFacts] = {}
+    for case, stream in bundle.streams.items():
+        silence = longest_silence(stream)
+        streams[case] = StreamFacts(
+            case=case,
+            stream=stream,
+            outcome=outcome(stream),
+            silence=silence,
+            standing=standing(stream, silence) if silence is not None else None,
+        )
+    before_unit, after_unit = target.get("unit", {}), machine.get("unit", {})
+    unit = UnitFacts(
+        known=before_unit.get("state") == "ok" or after_unit.get("state") == "ok",
+        reason=before_unit.get("reason", "the target was not gathered"),
+        before=before_unit.get("properties", {}),
+        after=after_unit.get("properties", {}),
+    )
+    before = target.get("processes", {}).get("processes", [])
+    after_part = machine.get("processes", {})
+    vanished: List[Process] = []
+    if after_part.get("state") in ("ok", "absent") and after_part:
+        there = {p["pid"] for p in after_part.get("processes", [])}
+        vanished = [p for p in before if p["pid"] not in there]
+    return Facts(
+        run=bundle.run,
+        target=target,
+        machine=machine,
+        streams=streams,
+        unit=unit,
+        logs=read_logs(bundle.journal),
+        vanished=vanished,
+        digests=bundle.digests,
+    )
+
+
+__all__ = ["CASE_ORDER", "CLIENT_TIMEOUT", "RUN", "SLOW", "Facts", "StreamFacts", "UnitFacts", "gather"]

@@ -1,0 +1,108 @@
+"""The shape of ``result.json``: what an assessment says. Other programs rely on these keys; see docs/result.md."""
+
+from __future__ import annotations
+
+from typing import List, Optional, TypedDict
+
+SCHEMA_VERSION = 1
+
+
+class Quote(TypedDict):
+    """Where a claim comes from. ``path`` is relative to the host's folder; ``excerpt`` is the host's own text."""
+
+    path: str
+    sha256: str
+    excerpt: str
+
+
+class Check(TypedDict):
+    """One row of the checklist. ``status``: pass | warn | fail | skip | error; missing evidence is never ``pass``."""
+
+    id: str
+    title: str
+    status: str
+    observed: str
+    expected: str
+    reason: str
+    evidence: List[Quote]
+
+
+class Cause(TypedDict):
+    """``state``: confirmed | likely | possible | ruled_out | not_tested."""
+
+    id: str
+    checklist_cause: Optional[int]
+    state: str
+    reason: str
+    evidence_for: List[str]
+    evidence_against: List[str]
+    fix: str
+
+
+class StreamRow(TypedDict):
+    """One stream case in numbers. Times in seconds since its start, sizes in bytes."""
+
+    case: str
+    outcome: str  # completed | incomplete | stalled | truncated | failed | rejected | unreachable
+    http_status: Optional[int]
+    events: int
+    bytes: int
+    reads: int
+    t_headers: Optional[float]
+    t_first_event: Optional[float]
+    t_last_event: Optional[float]
+    duration: float
+    max_event_gap: Optional[float]
+    max_byte_gap: Optional[float]
+    pings: int
+    terminal_event: Optional[str]
+    tokens_advanced: Optional[float]
+    stop_reason: str
+
+
+class TargetRow(TypedDict):
+    base_url: str
+    public_url: str
+    model: str
+    vllm_version: str
+    unit: str
+    unit_state: str
+    main_pid: Optional[int]
+    compat_mode: str
+    argv: List[str]
+
+
+class Verdict(TypedDict):
+    """``status``: healthy | degraded | broken | unreachable | inconclusive."""
+
+    status: str
+    primary_cause: Optional[str]
+    confidence: str
+    summary: str
+    next_step: str
+
+
+class SkippedCase(TypedDict):
+    case: str
+    reason: str
+
+
+class ToolError(TypedDict):
+    step: str
+    message: str
+
+
+class Result(TypedDict):
+    schema_version: int
+    run_id: str
+    host: str
+    started_at: str
+    finished_at: str
+    tool_version: str
+    target: TargetRow
+    verdict: Verdict
+    causes: List[Cause]
+    checks: List[Check]
+    streams: List[StreamRow]
+    skipped_cases: List[SkippedCase]
+    tool_errors: List[ToolError]

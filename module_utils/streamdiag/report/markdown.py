@@ -1,0 +1,101 @@
+"""Render Markdown with Jinja so that no text of a host can become markup: everything is escaped unless it says it is safe.
+
+GitHub-flavoured Markdown, as CommonMark 0.31 and the GFM specification define escapes, code spans and tables.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any, Dict
+
+import jinja2
+
+#: Characters of one excerpt in a report; the whole text is in the evidence.
+EXCERPT_LIMIT = 1200
+LINE_LIMIT = 300
+
+# What GFM gives a meaning inside a line: escapes, code, emphasis, links, HTML, tables, math, mentions, bare URLs.
+# A "_" between letters is plain (GFM, 6.2), and names are full of them.
+_SPECIAL = re.compile(r"([\\`*\[\]<>|~$&@#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|:(?=[a-z0-9_+-]+:))")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+class Safe(str):
+    """Markdown that was made here and needs no escaping."""
+
+
+def clean(text: str) -> str:
+    """Without terminal escapes and without characters that are invisible or change the direction of text."""
+    text = _ANSI.sub("", text)
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn") else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` characters; what is shortened says so."""
+    if len(text) <= limit:
+        return text
+    return "{0} … ({1} more characters)".format(text[:limit], len(text) - limit)
+
+
+def escape(value: object) -> str:
+    """Any value as inline Markdown on one line that shows exactly its text. ``Safe`` passes as it is."""
+    if isinstance(value, Safe):
+        return value
+    if value is None:
+        return "–"
+    text = " ".join(clean(shorten(str(value), EXCERPT_LIMIT)).split())
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def code(value: object) -> Safe:
+    """A code span, whatever backticks and pipes the text holds. For tables too, so a pipe is escaped there."""
+    text = " ".join(clean(shorten(str(value), EXCERPT_LIMIT)).split()).replace("|", "\\|")
+    if not text:
+        return Safe("")
+    fence = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return Safe(fence + pad + text + pad + fence)
+
+
+def block(value: object) -> Safe:
+    """A fenced code block for text of several lines."""
+    lines = clean(shorten(str(value), EXCERPT_LIMIT)).strip("\n").splitlines()
+    text = "\n".join(shorten(line, LINE_LIMIT) for line in lines)
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return Safe("{0}text\n{1}\n{0}".format(fence, text))
+
+
+def command(value: object) -> Safe:
+    """A fenced block to paste. Not shortened: half a command is worse than none."""
+    text = clean(str(value)).strip()
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return Safe("{0}console\n{1}\n{0}".format(fence, text))
+
+
+def number(value: object, digits: int = 2, unit: str = "") -> Safe:
+    """A number with its unit, or a dash for one that is not known."""
+    if not isinstance(value, (int, float)):
+        return Safe("–")
+    return Safe("{0:.{1}f}{2}".format(value, digits, " " + unit if unit else ""))
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
+
+
+def render(template: Path, context: Dict[str, Any]) -> str:
+    """Fill ``template``. Every expression is escaped; an unknown name is an error. Raises jinja2.TemplateError."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(template.parent)),
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # that would escape for HTML; finalize escapes for Markdown
+    )
+    environment.filters.update(code=code, block=block, command=command, number=number)
+    text = environment.get_template(template.name).render(context)
+    return re.sub(r"\n{3,}", "\n\n", text)

@@ -1,0 +1,28 @@
+"""``result.json`` -> ``report.md``: the verdict first, then the checklist row by row in the order of the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List
+
+from ..judge.result import Result
+from .markdown import render
+
+#: Sections of the checklist by the prefix of their rows' ids.
+SECTIONS = (
+    ("symptom-", "Symptoms"),
+    ("cause-", "Possible causes"),
+    ("step-", "Steps"),
+    ("fix-", "Quick fixes"),
+    ("check-", "Checks"),
+)
+
+
+def render_report(result: Result, template: Path) -> str:
+    """The report of one host. ``template``: ``roles/report/templates/report.md.j2``."""
+    sections: List[Dict[str, Any]] = [
+        {"title": title, "checks": [check for check in result["checks"] if check["id"].startswith(prefix)]}
+        for prefix, title in SECTIONS
+    ]
+    open_checks = [c for c in result["checks"] if c["status"] in ("fail", "warn", "error") and c["evidence"]]
+    return render(template, {"result": result, "sections": sections, "open_checks": open_checks})

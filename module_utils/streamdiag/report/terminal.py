@@ -1,0 +1,44 @@
+"""The end of a run on the terminal: per host the verdict, what to do, and where the report lies."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..judge.result import Result
+from .markdown import clean
+
+
+def announcement(result: Result, report: str) -> str:
+    """A few lines of plain text; ``report``: path of the report. Text of the host cannot move the cursor or hide."""
+    verdict = result["verdict"]
+    lines = ["{0}: {1}".format(result["host"], verdict["status"].upper())]
+    if verdict["primary_cause"]:
+        lines[0] += ", cause {0} (confidence {1})".format(verdict["primary_cause"], verdict["confidence"])
+    lines.append("  " + verdict["summary"])
+    if verdict["status"] != "healthy":
+        lines.append("  next: " + verdict["next_step"])
+    for error in result["tool_errors"]:
+        lines.append("  this tool could not: {0}: {1}".format(error["step"], error["message"]))
+    lines.append("  report: " + report)
+    return "\n".join(_one_line(line) for line in lines)
+
+
+def failures(result: Result, fail_on: str, base_url_source: str) -> List[str]:
+    """Why the play should fail, now that the report is written; empty when it should not.
+
+    ``fail_on``: never | degraded | broken. A hang is a finding; a tool that could not do its work is a failure.
+    """
+    verdict, found = result["verdict"], []
+    if verdict["status"] == "unreachable":
+        found.append(verdict["summary"])
+    found += ["{0}: {1}".format(error["step"], error["message"]) for error in result["tool_errors"]]
+    if verdict["primary_cause"] == "endpoint_unreachable" and base_url_source == "given":
+        found.append("{0}. {1}".format(verdict["summary"], verdict["next_step"]))
+    if fail_on in ("degraded", "broken") and verdict["status"] in ("broken", fail_on):
+        found.append("the verdict is {0} and diagnose_fail_on={1}".format(verdict["status"], fail_on))
+    return [_one_line(text) for text in found]
+
+
+def _one_line(text: str) -> str:
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    return indent + " ".join(clean(text).split())

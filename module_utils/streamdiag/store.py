@@ -1,0 +1,95 @@
+"""A bundle as files: ``<folder>/evidence/*.json``, private to the operator (0600 in 0700), written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, cast
+
+from .bundle import BUNDLE_VERSION, JOURNAL, MACHINE, RUN, TARGET, Journal, Machine, Run, Stream, Target, stream_file
+
+EVIDENCE = "evidence"
+
+
+class NotABundle(ValueError):
+    """The folder holds no bundle that this version can judge; the message says why and what to do."""
+
+
+class Bundle(NamedTuple):
+    """All evidence of one host. A part that was never gathered is None, a case that was never sent is absent."""
+
+    run: Run
+    target: Optional[Target]
+    machine: Optional[Machine]
+    journal: Optional[Journal]
+    streams: Dict[str, Stream]
+    digests: Dict[str, str]  # path relative to the host's folder -> sha256
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` with mode 0600, in one step: readers see the old file or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix="." + path.name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, str(path))
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def to_json(value: Any) -> str:
+    """JSON as this project stores it: keys in the order of their making, two spaces, UTF-8, lone surrogates escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2) + "\n"
+    return text
+
+
+def write_part(folder: Path, name: str, part: Any) -> None:
+    """Store one part (``target.json``, ``stream-simple.json``, …) of the bundle in ``folder``."""
+    write_text(folder / EVIDENCE / name, to_json(part))
+
+
+def load(folder: Path) -> Bundle:
+    """Read the bundle of one host. Raises NotABundle, naming the file that is missing, broken or too new."""
+    evidence = folder / EVIDENCE
+    parts: Dict[str, Any] = {}
+    digests: Dict[str, str] = {}
+    for path in sorted(evidence.glob("*.json")):
+        raw = path.read_bytes()
+        try:
+            part = json.loads(raw.decode("utf-8"))
+        except ValueError as error:
+            raise NotABundle("{0} is not whole JSON: {1}".format(path, error)) from error
+        version = part.get("bundle_version", BUNDLE_VERSION) if isinstance(part, dict) else BUNDLE_VERSION
+        if version > BUNDLE_VERSION:
+            raise NotABundle(
+                "{0} has bundle version {1}, this program reads up to {2}: judge it with a newer one".format(
+                    path, version, BUNDLE_VERSION
+                )
+            )
+        parts[path.name] = part
+        digests["{0}/{1}".format(EVIDENCE, path.name)] = hashlib.sha256(raw).hexdigest()
+    if RUN not in parts:
+        raise NotABundle("{0} is missing: {1} is not the folder of one host's run".format(evidence / RUN, folder))
+    prefix, suffix = stream_file("|").split("|")
+    streams = {
+        name[len(prefix) : -len(suffix)]: cast(Stream, part)
+        for name, part in parts.items()
+        if name.startswith(prefix) and name.endswith(suffix)
+    }
+    return Bundle(
+        run=cast(Run, parts[RUN]),
+        target=cast(Optional[Target], parts.get(TARGET)),
+        machine=cast(Optional[Machine], parts.get(MACHINE)),
+        journal=cast(Optional[Journal], parts.get(JOURNAL)),
+        streams=streams,
+        digests=digests,
+    )
