@@ -80,9 +80,7 @@ def main() -> None:
     from ansible.module_utils.streamdiag.host.machine import describe_machine, read_machine
 
     given = module.params
-    gathered = read_machine(
-        given["unit"], given["base_url"], given["api_key"], given["since"], become=given["as_root"]
-    )
+    gathered = read_machine(given["unit"], given["base_url"], given["api_key"], given["since"], become=given["as_root"])
     module.exit_json(
         changed=False,
         machine=gathered.machine,

@@ -65,6 +65,10 @@ target:
   description: The evidence, in the shape C(Target) of C(module_utils/streamdiag/bundle.py).
   type: dict
   returned: always
+problem:
+  description: Why there is nothing to diagnose, with what to do, or empty.
+  type: str
+  returned: always
 progress:
   description: One line for the operator.
   type: str
@@ -87,22 +91,20 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.target import Wanted, describe_target, read_target
+    from ansible.module_utils.streamdiag.host.target import Wanted, describe_target, problem, read_target
 
     given = module.params
-    target = read_target(
-        Wanted(
-            unit=given["unit"],
-            base_url=given["base_url"],
-            public_url=given["public_url"],
-            model=given["model"],
-            api_key=given["api_key"],
-            compat_flag_on=given["compat_flag_on"],
-            compat_flag_off=given["compat_flag_off"],
-        ),
-        become=given["as_root"],
+    wanted = Wanted(
+        unit=given["unit"],
+        base_url=given["base_url"],
+        public_url=given["public_url"],
+        model=given["model"],
+        api_key=given["api_key"],
+        compat_flag_on=given["compat_flag_on"],
+        compat_flag_off=given["compat_flag_off"],
     )
-    module.exit_json(changed=False, target=target, progress=describe_target(target))
+    target = read_target(wanted, become=given["as_root"])
+    module.exit_json(changed=False, target=target, problem=problem(wanted, target), progress=describe_target(target))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The names of the variables given with ``-e``: a misspelt one is an error, one of an inventory may be somebody else's."""
+"""The names of the variables given with ``-e``: a misspelt one is an error."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ RUN = "run.json"
 
 def stream_file(case: str) -> str:
     """``"simple"`` -> ``"stream-simple.json"``."""
-    return "stream-{0}.json".format(case)
+    return f"stream-{case}.json"
 
 
 class Source(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""A bundle as files: ``<folder>/evidence/*.json``, private to the operator (0600 in 0700), written whole or not at all."""
+"""A bundle as files: ``<folder>/evidence/*.json``, private to the operator, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -67,18 +67,16 @@ def load(folder: Path) -> Bundle:
         try:
             part = json.loads(raw.decode("utf-8"))
         except ValueError as error:
-            raise NotABundle("{0} is not whole JSON: {1}".format(path, error)) from error
+            raise NotABundle(f"{path} is not whole JSON: {error}") from error
         version = part.get("bundle_version", BUNDLE_VERSION) if isinstance(part, dict) else BUNDLE_VERSION
         if version > BUNDLE_VERSION:
             raise NotABundle(
-                "{0} has bundle version {1}, this program reads up to {2}: judge it with a newer one".format(
-                    path, version, BUNDLE_VERSION
-                )
+                f"{path} has bundle version {version}, this program reads up to {BUNDLE_VERSION}: take a newer one"
             )
         parts[path.name] = part
-        digests["{0}/{1}".format(EVIDENCE, path.name)] = hashlib.sha256(raw).hexdigest()
+        digests[f"{EVIDENCE}/{path.name}"] = hashlib.sha256(raw).hexdigest()
     if RUN not in parts:
-        raise NotABundle("{0} is missing: {1} is not the folder of one host's run".format(evidence / RUN, folder))
+        raise NotABundle(f"{evidence / RUN} is missing: {folder} is not the folder of one host's run")
     prefix, suffix = stream_file("|").split("|")
     streams = {
         name[len(prefix) : -len(suffix)]: cast(Stream, part)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Tuple
 
+from ..store import EVIDENCE
+
 #: What one host's evidence may take; less room than this and the run would lose what it gathers.
 ROOM_PER_HOST = 4 * 1024 * 1024
 
@@ -54,9 +56,7 @@ def explain(error: OSError, reports_dir: Path) -> str:
     advice = "choose another folder with -e reports_dir=DIR"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         advice = "free some space there, or " + advice
-    return "reports cannot be written to {0}: {1}; {2}".format(
-        error.filename or reports_dir, error.strerror or error, advice
-    )
+    return f"reports cannot be written to {error.filename or reports_dir}: {error.strerror or error}; {advice}"
 
 
 def _check_room(reports_dir: Path, hosts: int) -> None:
@@ -64,10 +64,9 @@ def _check_room(reports_dir: Path, hosts: int) -> None:
     free = room.f_bavail * room.f_frsize
     if free < needed or (room.f_files and room.f_favail < 64 * max(1, hosts)):
         raise Unusable(
-            "reports cannot be written to {0}: {1:.1f} MB are free and a run of {2} host(s) may take {3:.0f} MB; "
-            "free some space there, or choose another folder with -e reports_dir=DIR".format(
-                reports_dir, free / 1e6, hosts, needed / 1e6
-            )
+            f"reports cannot be written to {reports_dir}: {free / 1e6:.1f} MB are free and a run of {hosts} host(s) "
+            f"may take {needed / 1e6:.0f} MB; "
+            "free some space there, or choose another folder with -e reports_dir=DIR"
         )
 
 
@@ -78,24 +77,40 @@ def _claim(reports_dir: Path, run_id: str) -> Tuple[str, Path]:
             path.mkdir(mode=0o700)
         except FileExistsError:
             raise Unusable(
-                "{0} exists already, and a run is never overwritten; choose another -e run_id=NAME".format(path)
+                f"{path} exists already, and a run is never overwritten; choose another -e run_id=NAME"
             ) from None
         return run_id, path
     base = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for number in range(1, 1000):
-        run_id = base if number == 1 else "{0}-{1}".format(base, number)
+        run_id = base if number == 1 else f"{base}-{number}"
         try:
             (reports_dir / run_id).mkdir(mode=0o700)
         except FileExistsError:
             continue
         return run_id, reports_dir / run_id
-    raise Unusable("a thousand runs started in this second in {0}".format(reports_dir))
+    raise Unusable(f"a thousand runs started in this second in {reports_dir}")
 
 
 def _point_latest(reports_dir: Path, run_id: str) -> None:
     """Atomically: a reader of ``latest`` finds the old run or the new one."""
-    latest, fresh = reports_dir / "latest", reports_dir / ".latest-{0}".format(run_id)
+    latest, fresh = reports_dir / "latest", reports_dir / f".latest-{run_id}"
     if latest.exists() and not latest.is_symlink():
         return  # somebody's own folder of that name
     os.symlink(run_id, str(fresh))
     os.replace(str(fresh), str(latest))
+
+
+def find_run(run: str, root: Path, reports_dir: Path) -> Tuple[Path, List[Path]]:
+    """The folder of ``run`` (a name in ``reports_dir``, or a path) and those of its hosts. Raises Unusable."""
+    named, given = reports_dir / run, root / run
+    path = named if named.is_dir() else given
+    if not path.is_dir():
+        there = sorted(p.name for p in reports_dir.glob("*") if p.is_dir()) if reports_dir.is_dir() else []
+        newest = (
+            f"; the newest runs in {reports_dir}: {', '.join(there[-5:])}" if there else f"; {reports_dir} has none"
+        )
+        raise Unusable(f"there is no run {run}{newest}")
+    folders = sorted(part.parent for part in path.glob(f"*/{EVIDENCE}"))
+    if not folders:
+        raise Unusable(f"{path} holds no evidence: it is not the folder of a run")
+    return path, folders

@@ -26,7 +26,7 @@ def _id(value: str) -> Optional[str]:
 
 
 def _one_of(*choices: str) -> Callable[[str], Optional[str]]:
-    return lambda value: None if value in choices else "must be one of: {0}".format(", ".join(choices))
+    return lambda value: None if value in choices else "must be one of: {}".format(", ".join(choices))
 
 
 def _text(value: str) -> Optional[str]:
@@ -87,12 +87,12 @@ def problems(values: Dict[str, Any], extra: Iterable[str], inventory: Iterable[s
             continue
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
         if near:
-            found.append("{0} is not a variable of this project; did you mean {1}?".format(name, near[0]))
+            found.append(f"{name} is not a variable of this project; did you mean {near[0]}?")
         elif name in extra and _OURS.match(name):
-            found.append("{0} is not a variable of this project; there are: {1}".format(name, ", ".join(sorted(NAMES))))
+            found.append("{} is not a variable of this project; there are: {}".format(name, ", ".join(sorted(NAMES))))
     for setting in SETTINGS:
         value = values.get(setting.name)
         wrong = setting.check(str(value)) if value not in (None, "") else None
         if wrong:
-            found.append("{0}={1!r} ({2}) {3}".format(setting.name, str(value), setting.about, wrong))
+            found.append(f"{setting.name}={str(value)!r} ({setting.about}) {wrong}")
     return found

@@ -24,11 +24,11 @@ def use_archive(archive_base64: str) -> None:
         with os.fdopen(os.dup(handle), "wb") as archive:
             archive.write(base64.b64decode(archive_base64))
         # zipimport opens its archive by path, again for each module: the descriptor stays open for good.
-        sys.path.insert(0, "/proc/self/fd/{0}".format(handle))
+        sys.path.insert(0, f"/proc/self/fd/{handle}")
     try:
         import httpx  # noqa: F401  (the test is that it can be imported)
     except ImportError as error:
-        raise ClientMissing("httpx cannot be imported on this host: {0}".format(error)) from error
+        raise ClientMissing(f"httpx cannot be imported on this host: {error}") from error
 
 
 @functools.lru_cache(maxsize=None)

@@ -38,26 +38,27 @@ _AREAS = (
 )
 _GUIDANCE = (
     "## When {0}\n"
-    "- State in one sentence what you are about to do before {0}, and keep the sentence short enough to read at a glance.\n"
-    "- Prefer the tools and conventions that the repository already uses for {0}; look for them before you introduce others.\n"
-    "- Keep the scope small: do what was asked about {0} and nothing beside it, and name what you chose to leave alone.\n"
+    "- State in one sentence what you are about to do before {0}, short enough to read at a glance.\n"
+    "- Prefer the tools and conventions that the repository uses for {0}; look before you introduce others.\n"
+    "- Keep the scope small: do what was asked about {0}, nothing beside it, and name what you left alone.\n"
     "- When {0} fails, read the whole message, form one hypothesis, test it, and only then try something else.\n"
     "- Never assume that {0} worked: look at the exit status and at the result, and say plainly when it did not.\n"
     "- If {0} could lose somebody's work, stop and ask first; a question costs less than a restored backup.\n"
     "- Summarise what {0} showed in a few lines with file names and line numbers, without repeating long output.\n\n"
 )
 _TOOL_NOTES = (
-    "Use it when the task at hand needs it and not otherwise. The call returns when the operation has ended or when the "
-    "waiting time is over, whichever comes first; long output is cut in the middle and says so. Arguments are checked "
-    "against the schema before anything is run, and a call that does not match is answered with the reason. Results are "
-    "text meant for the model and not for the user: summarise them, quote only what matters, and never show credentials. "
+    "Use it when the task at hand needs it and not otherwise. The call returns when the operation has ended or when "
+    "the waiting time is over, whichever comes first; long output is cut in the middle and says so. Arguments are "
+    "checked against the schema before anything is run, and a call that does not match is answered with the reason. "
+    "Results are text meant for the model and not for the user: summarise them, quote only what matters, and never "
+    "show credentials. "
 )
 
 
 def _message(role: str, number: int, text: str) -> Dict[str, Any]:
     return {
         "type": "message",
-        "id": "msg_{0:08d}-0000-7000-8000-000000000000".format(number),
+        "id": f"msg_{number:08d}-0000-7000-8000-000000000000",
         "role": role,
         "content": [{"type": "input_text", "text": text}],
     }
@@ -68,12 +69,12 @@ def _function(name: str, notes: int, **properties: str) -> Dict[str, Any]:
     return {
         "type": "function",
         "name": name,
-        "description": "The tool {0}. ".format(name) + _TOOL_NOTES * notes,
+        "description": f"The tool {name}. " + _TOOL_NOTES * notes,
         "strict": False,
         "parameters": {
             "type": "object",
             "properties": {
-                key: {"type": kind, "description": "The {0} of this call to {1}.".format(key.replace("_", " "), name)}
+                key: {"type": kind, "description": "The {} of this call to {}.".format(key.replace("_", " "), name)}
                 for key, kind in properties.items()
             },
             "required": sorted(properties)[:1],
@@ -146,7 +147,7 @@ def codex_body(model: str) -> Dict[str, Any]:
         _GUIDANCE.format(area) for area in _AREAS
     )
     skills = "<skills_instructions>\n" + "".join(
-        "- skill {0}: instructions for {1}; read them before {1}.\n".format(number, area)
+        f"- skill {number}: instructions for {area}; read them before {area}.\n"
         for number, area in enumerate(_AREAS, start=1)
     )
     environment = (

@@ -6,6 +6,7 @@ So nothing here waits for a process without a limit; such a child is left behind
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -63,8 +64,8 @@ def run(
     except OSError as error:
         # Not told by the error: a folder in the path that we may not enter makes it "Permission denied".
         if shutil.which(argv[0], path=environment["PATH"]) is None and not os.path.exists(argv[0]):
-            return Result(None, "", "{0}: no such program".format(argv[0]), missing=True)
-        return Result(None, "", "{0}: {1}".format(argv[0], error.strerror or error))
+            return Result(None, "", f"{argv[0]}: no such program", missing=True)
+        return Result(None, "", f"{argv[0]}: {error.strerror or error}")
     return _watch(child, time.monotonic() + timeout, max_bytes)
 
 
@@ -118,8 +119,6 @@ def _ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
 def _kill(child: subprocess.Popen[bytes]) -> bool:
     """Kill our own child and what it started; ``False`` when the kernel does not let it die."""
     if child.poll() is None:  # not reaped yet, so the process group is still ours
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
     return _ended(child, _KILL_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""The server's small ``GET``s, each bounded as a whole: ``/health``, ``/v1/models``, ``/version``, ``/metrics``, ``/load``."""
+"""The server's small ``GET``s, each bounded as a whole: ``/health``, ``/v1/models``, ``/metrics`` and their like."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ def get(base_url: str, path: str, api_key: str = "", timeout: float = 3.0) -> En
     try:
         with httpx.Client(
             trust_env=False, verify=trust_store(), timeout=timeout, headers=authorization(api_key)
-        ) as client:
-            with client.stream("GET", base_url.rstrip("/") + path) as response:
-                status = response.status_code
-                for chunk in response.iter_bytes():
-                    chunks.append(chunk)
-                    if spent() > timeout:
-                        raise httpx.ReadTimeout("the answer did not end within {0} s".format(timeout))
-                    if sum(map(len, chunks)) > BODY_LIMIT:
-                        break
+        ) as client, client.stream("GET", base_url.rstrip("/") + path) as response:
+            status = response.status_code
+            for chunk in response.iter_bytes():
+                chunks.append(chunk)
+                if spent() > timeout:
+                    raise httpx.ReadTimeout(f"the answer did not end within {timeout} s")
+                if sum(map(len, chunks)) > BODY_LIMIT:
+                    break
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Endpoint(state="failed", reason=describe(error), path=path, http_status=status, seconds=spent(), body="")
     body = b"".join(chunks).decode("utf-8", "replace")
@@ -57,7 +56,7 @@ def get_all(base_url: str, api_key: str = "") -> Dict[str, Endpoint]:
         if health["state"] == "ok":
             found[path] = get(base_url, path, api_key)
         else:
-            reason = "not asked, because {0} failed: {1}".format(PATHS[0], health["reason"])
+            reason = "not asked, because {} failed: {}".format(PATHS[0], health["reason"])
             found[path] = Endpoint(state="failed", reason=reason, path=path, http_status=None, seconds=0.0, body="")
     return found
 
@@ -66,7 +65,7 @@ def get_metrics(base_url: str, t: float, api_key: str = "", timeout: float = 3.0
     """``/metrics``, parsed. ``t``: seconds on the caller's clock when it was asked for."""
     answer = get(base_url, "/metrics", api_key, timeout)
     if answer["state"] != "ok" or answer["http_status"] != 200:
-        reason = answer["reason"] or "HTTP {0}".format(answer["http_status"])
+        reason = answer["reason"] or "HTTP {}".format(answer["http_status"])
         return Metrics(t=t, state="failed", reason=reason)
     return parse_metrics(answer["body"], t)
 
@@ -75,11 +74,11 @@ def metrics_after(endpoints: Dict[str, Endpoint], base_url: str, api_key: str) -
     """``/metrics``, unless ``/health`` has just been asked in vain."""
     health = endpoints[PATHS[0]]
     if health["state"] != "ok":
-        return Metrics(t=0.0, state="failed", reason="not asked, because {0} failed".format(PATHS[0]))
+        return Metrics(t=0.0, state="failed", reason=f"not asked, because {PATHS[0]} failed")
     return get_metrics(base_url, 0.0, api_key)
 
 
 def describe(error: Exception) -> str:
     """An exception in the words of its class and its own: ``ConnectError: [Errno 111] Connection refused``."""
     text = str(error).strip()
-    return "{0}: {1}".format(type(error).__name__, text) if text else type(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

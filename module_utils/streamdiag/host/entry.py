@@ -18,7 +18,7 @@ SHORTEST_SECRET = 8
 
 
 def start(arguments: Dict[str, Dict[str, Any]]) -> AnsibleModule:
-    """Parse ``arguments`` beside the common ones and make ``import httpx`` work. Exits with a message when it cannot."""
+    """Parse ``arguments`` beside the common ones, make ``import httpx`` work, or exit with a message."""
     module = AnsibleModule(argument_spec=dict(ARGUMENTS, **arguments), supports_check_mode=True)
     archive, module.params["httpx_archive"] = module.params["httpx_archive"], "(travelled)"
     if len(module.params["api_key"]) < SHORTEST_SECRET:

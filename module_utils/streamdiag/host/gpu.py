@@ -26,7 +26,7 @@ def read_gpus(timeout: float) -> Gpus:
     if result.missing:
         return Gpus(state="absent", reason="no nvidia-smi on this host", driver_version="", gpus=[])
     if result.timed_out:
-        reason = "nvidia-smi did not answer within {0:g} s".format(timeout)
+        reason = f"nvidia-smi did not answer within {timeout:g} s"
         if result.stuck:
             reason += " and cannot be killed: it sleeps in the kernel driver"
         return Gpus(state="failed", reason=reason, driver_version="", gpus=[])
@@ -37,10 +37,10 @@ def read_gpus(timeout: float) -> Gpus:
         return _with_lost(gpus, words)
     if gpus["gpus"]:  # the others still answer: what they say is worth having
         gpus["state"] = "ok"
-        gpus["reason"] = words or gpus["reason"] or "nvidia-smi ended with code {0}".format(result.rc)
+        gpus["reason"] = words or gpus["reason"] or f"nvidia-smi ended with code {result.rc}"
         return _with_lost(gpus, words)
     denied = result.rc == 4 or "insufficient permissions" in words.lower()
-    reason = words or gpus["reason"] or "nvidia-smi ended with code {0} and said nothing".format(result.rc)
+    reason = words or gpus["reason"] or f"nvidia-smi ended with code {result.rc} and said nothing"
     return _with_lost(Gpus(state="denied" if denied else "failed", reason=reason, driver_version="", gpus=[]), words)
 
 
@@ -49,7 +49,7 @@ def parse_xml(text: str) -> Gpus:
     try:
         log = _parse(text[_xml_start(text) :])
     except (expat.ExpatError, _Unsafe) as error:
-        reason = "nvidia-smi printed no whole XML: {0}".format(error)
+        reason = f"nvidia-smi printed no whole XML: {error}"
         return Gpus(state="failed", reason=reason, driver_version="", gpus=[])
     gpus = [_gpu(index, element) for index, element in enumerate(log.iter("gpu"))]
     driver = _known(log, "driver_version") or ""

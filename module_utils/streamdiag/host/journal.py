@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 from ..bundle import Log, LogLine
-from . import command, unit as systemd
+from . import command
+from . import unit as systemd
 from .process import user_name
 
 _TIMEOUT = 20.0
@@ -28,15 +29,13 @@ _HINT = re.compile(r"not seeing messages from other users|insufficient permissio
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-def read_unit_log(
-    unit: str, since: float, max_lines: int, max_bytes: int, journals: Sequence[Path] = _JOURNALS
-) -> Log:
+def read_unit_log(unit: str, since: float, max_lines: int, max_bytes: int, journals: Sequence[Path] = _JOURNALS) -> Log:
     """The unit's lines since ``since`` (seconds since the epoch), oldest first; systemd's own lines on it, too.
 
     Beyond ``max_lines`` or ``max_bytes`` of text the newest are kept, and ``dropped`` counts the others.
     """
     if not systemd.is_unit_name(unit):
-        return Log(state="absent", reason="{0!r} is not a unit name".format(unit), since=since, lines=[], dropped=0)
+        return Log(state="absent", reason=f"{unit!r} is not a unit name", since=since, lines=[], dropped=0)
     return _read(["--unit=" + systemd.full_name(unit)], since, max_lines, max_bytes, journals)
 
 
@@ -71,8 +70,8 @@ def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, jour
         "--no-pager",
         "--all",
         "--reverse",
-        "--lines={0}".format(_READ_LINES),
-        "--since=@{0}".format(int(since)),
+        f"--lines={_READ_LINES}",
+        f"--since=@{int(since)}",
         "--output=json",
         "--output-fields=MESSAGE,PRIORITY,_PID",
     ]
@@ -86,7 +85,7 @@ def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, jour
             return log
     if result.truncated:
         entries = entries[:-1]  # the last one is cut in the middle
-        log["reason"] = "more than {0} MiB of log: 'dropped' counts only what was read".format(_READ_BYTES >> 20)
+        log["reason"] = f"more than {_READ_BYTES >> 20} MiB of log: 'dropped' counts only what was read"
     size = 0
     for at, entry in enumerate(entries):
         line = parse_entry(entry)
@@ -106,10 +105,10 @@ def _trouble(result: command.Result, any_entries: bool, journals: Sequence[Path]
     if result.missing:
         return ["absent", "no journalctl on this host: it has no journald"]
     if result.timed_out:
-        return ["failed", "journalctl did not answer within {0:.0f} s".format(_TIMEOUT)]
+        return ["failed", f"journalctl did not answer within {_TIMEOUT:.0f} s"]
     hidden = bool(_HINT.search(result.stderr)) or not _readable(journals)
     if hidden and any_entries:
-        return ["ok", "only messages of {0}'s own processes: {1}".format(user_name(), _no_access())]
+        return ["ok", f"only messages of {user_name()}'s own processes: {_no_access()}"]
     if hidden:
         return ["denied", _no_access()]
     if "No journal files were found" in result.stderr:
@@ -120,7 +119,7 @@ def _trouble(result: command.Result, any_entries: bool, journals: Sequence[Path]
 
 
 def _no_access() -> str:
-    return "journal not readable as {0}: not root, not in group systemd-journal or adm".format(user_name())
+    return f"journal not readable as {user_name()}: not root, not in group systemd-journal or adm"
 
 
 def _readable(journals: Sequence[Path]) -> bool:

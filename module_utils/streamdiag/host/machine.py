@@ -12,7 +12,7 @@ from .journal import read_kernel_log, read_unit_log
 from .process import read_environ
 from .redact import Redactor
 from .sockets import read_sockets
-from .target import observer, port_of, server_process, unit_processes
+from .target import observer, port_of, server_process, server_processes
 from .unit import read_unit
 
 LOG_LINES = 2000
@@ -29,7 +29,7 @@ def read_machine(unit_name: str, base_url: str, api_key: str, since: float, beco
     redactor = Redactor()
     redactor.learn(api_key)
     unit = read_unit(unit_name)
-    processes = unit_processes(unit)
+    processes = server_processes(unit, base_url)
     server = server_process(processes)
     if server:
         redactor.environment(read_environ(server["pid"])[1])  # learns what a log line may repeat
@@ -66,4 +66,4 @@ def describe_machine(gathered: Gathered) -> str:
     }
     read = [name for name, part in parts.items() if part["state"] == "ok"]
     missing = [name for name, part in parts.items() if part["state"] != "ok"]
-    return "read {0}".format(", ".join(read) or "nothing") + ("; not {0}".format(", ".join(missing)) if missing else "")
+    return "read {}".format(", ".join(read) or "nothing") + ("; not {}".format(", ".join(missing)) if missing else "")

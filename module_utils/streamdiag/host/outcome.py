@@ -11,28 +11,28 @@ def describe_stream(stream: Stream) -> str:
     end = stream["end"]
     if stream["http_status"] is None:
         if stream["t_connect"] is None:
-            return "{0}: no connection: {1}".format(stream["case"], end["reason"])
-        return "{0}: connected, no answer in {1:.1f} s: {2}".format(stream["case"], end["t"], end["reason"])
+            return "{}: no connection: {}".format(stream["case"], end["reason"])
+        return "{}: connected, no answer in {:.1f} s: {}".format(stream["case"], end["t"], end["reason"])
     if stream["http_status"] != 200:
         words = " ".join(stream["body"].split())[:160]
-        return "{0}: HTTP {1}: {2}".format(stream["case"], stream["http_status"], words)
+        return "{}: HTTP {}: {}".format(stream["case"], stream["http_status"], words)
     events = acting_events(stream)
-    line = "{0}: 200, {1} events in {2:.1f} s".format(stream["case"], len(events), end["t"])
+    line = "{}: 200, {} events in {:.1f} s".format(stream["case"], len(events), end["t"])
     last = name_of(events[-1]) if events else ""
     if last in TERMINAL:
-        return "{0}, {1}".format(line, last)
+        return f"{line}, {last}"
     silence = end["t"] - (events[-1]["t"] if events else stream["t_headers"] or 0.0)
-    ending = "nothing moves: {0}".format(end["reason"]) if end["how"] == "stopped" else end["reason"]
-    return "{0}, then {1:.1f} s of silence after {2}; {3}".format(line, silence, last or "the headers", ending)
+    ending = "nothing moves: {}".format(end["reason"]) if end["how"] == "stopped" else end["reason"]
+    return "{}, then {:.1f} s of silence after {}; {}".format(line, silence, last or "the headers", ending)
 
 
 def settles(stream: Stream) -> str:
     """Why further cases could not add knowledge, or ``""``."""
     end, status = stream["end"], stream["http_status"]
     if status is None:
-        return "no answer to the case {0}: {1}".format(stream["case"], end["reason"])
+        return "no answer to the case {}: {}".format(stream["case"], end["reason"])
     if status in (401, 403, 404):
-        return "the server rejects requests with HTTP {0}, whatever they ask".format(status)
+        return f"the server rejects requests with HTTP {status}, whatever they ask"
     if end["how"] in ("stopped", "deadline") and end["deadline"] != "total":
-        return "the case {0} stalled: {1}".format(stream["case"], end["reason"])
+        return "the case {} stalled: {}".format(stream["case"], end["reason"])
     return ""

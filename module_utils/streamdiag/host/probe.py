@@ -148,7 +148,7 @@ def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Dea
 
 def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, stream: Stream) -> None:
     """Send the request and fill ``stream`` with what comes, whatever happens; sets ``stream["end"]``."""
-    end = End(t=0.0, how="broken", deadline="", reason="")
+    how, deadline, reason = "broken", "", ""
     stream["reads"] = watch.reads
     try:
         with httpx.Client(transport=WatchedTransport(watch), verify=trust_store(), trust_env=False) as client:
@@ -167,25 +167,24 @@ def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, st
                     _read_body(response, stream)
             finally:
                 response.close()
-        end["how"], end["reason"] = "closed", "the server ended the answer"
+        how, reason = "closed", "the server ended the answer"
     except DeadlinePassed as passed:
-        end.update(how="deadline", deadline=passed.name, reason=str(passed))
+        how, deadline, reason = "deadline", passed.name, str(passed)
     except Stopped as stopped:
-        end.update(how="stopped", reason=stopped.reason)
+        how, reason = "stopped", stopped.reason
     except (httpx.ConnectTimeout, httpcore.ConnectTimeout) as error:
-        end.update(how="deadline", deadline="connect", reason=describe(error))
+        how, deadline, reason = "deadline", "connect", describe(error)
     except (httpx.ConnectError, httpcore.ConnectError) as error:
-        end.update(how="refused", reason=describe(error))
+        how, reason = "refused", describe(error)
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-        end.update(how="error", reason=describe(error))
+        how, reason = "error", describe(error)
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-        end.update(how="error", reason=describe(error))
+        how, reason = "error", describe(error)
     except Exception as error:  # partial data, whatever happens: a fault of ours must not lose the evidence
-        end.update(how="broken", reason=describe(error))
-    end["t"] = round(watch.now(), 4)
+        how, reason = "broken", describe(error)
     stream["t_connect"] = _rounded(watch.t_connect)
     stream["t_headers"] = _rounded(watch.t_headers)
-    stream["end"] = end
+    stream["end"] = End(t=round(watch.now(), 4), how=how, deadline=deadline, reason=reason)
 
 
 def _is_event_stream(response: httpx.Response) -> bool:

@@ -50,7 +50,7 @@ def read_processes(main_pid: int, control_group: str, proc: Path = _PROC) -> Pro
     try:
         pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
     except OSError as error:
-        return Processes(state="absent", reason="{0}: {1}".format(proc, error.strerror), processes=[])
+        return Processes(state="absent", reason=f"{proc}: {error.strerror}", processes=[])
     if main_pid <= 0 and not control_group:
         return Processes(state="absent", reason="the unit has no running process", processes=[])
     stats = {pid: stat for pid in pids for stat in [_stat(pid, proc)] if stat is not None}
@@ -59,10 +59,7 @@ def read_processes(main_pid: int, control_group: str, proc: Path = _PROC) -> Pro
         return Processes(state="ok", reason="", processes=_describe(members, stats, main_pid, proc))
     if hides_others(proc):
         return Processes(state="denied", reason=_hidden_from(proc), processes=[])
-    if main_pid > 0:
-        reason = "the unit's main process {0} is gone".format(main_pid)
-    else:
-        reason = "the unit has no running process"
+    reason = f"the unit's main process {main_pid} is gone" if main_pid > 0 else "the unit has no running process"
     return Processes(state="absent", reason=reason, processes=[])
 
 
@@ -88,14 +85,14 @@ def read_environ(pid: int, proc: Path = _PROC) -> Tuple[Source, Dict[str, str]]:
         with open(str(proc / str(pid) / "environ"), "rb") as file:
             raw = file.read(_ENVIRON_BYTES)
     except PermissionError:
-        reason = "environment of process {0} not readable as {1}: neither root nor its owner".format(pid, user_name())
+        reason = f"environment of process {pid} not readable as {user_name()}: neither root nor its owner"
         return Source(state="denied", reason=reason), {}
     except (FileNotFoundError, ProcessLookupError):
         if hides_others(proc):
             return Source(state="denied", reason=_hidden_from(proc)), {}
-        return Source(state="absent", reason="process {0} is gone".format(pid)), {}
+        return Source(state="absent", reason=f"process {pid} is gone"), {}
     except OSError as error:
-        return Source(state="failed", reason="environment of process {0}: {1}".format(pid, error.strerror)), {}
+        return Source(state="failed", reason=f"environment of process {pid}: {error.strerror}"), {}
     pairs = (item.decode("utf-8", "replace").partition("=") for item in raw.split(b"\0") if b"=" in item)
     return Source(state="ok", reason=""), {name: value for name, _, value in pairs}
 
@@ -105,7 +102,7 @@ def user_name() -> str:
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        return "uid {0}".format(os.geteuid())
+        return f"uid {os.geteuid()}"
 
 
 def hides_others(proc: Path = _PROC) -> bool:
@@ -118,7 +115,7 @@ def hides_others(proc: Path = _PROC) -> bool:
 
 
 def _hidden_from(proc: Path) -> str:
-    return "{0} hides the processes of other users from {1} (hidepid)".format(proc, user_name())
+    return f"{proc} hides the processes of other users from {user_name()} (hidepid)"
 
 
 def _members(stats: Dict[int, _Stat], main_pid: int, control_group: str, proc: Path) -> List[int]:

@@ -72,7 +72,7 @@ _HARMLESS_KEY = {
 _HARMLESS_TOKEN = {
     "eos", "bos", "pad", "unk", "sep", "cls", "mask", "stop", "start", "end", "special", "image", "audio", "video",
     "max", "min", "num", "per", "first", "last", "next", "prev", "new", "output", "input", "prompt", "generated",
-    "draft", "think", "reasoning", "tool", "implicit", "added", "single", "each", "inter", "each", "sampled", "to",
+    "draft", "think", "reasoning", "tool", "implicit", "added", "single", "each", "inter", "sampled", "to",
     "unexpected", "unknown", "invalid", "of", "by", "the", "a",
 }  # fmt: skip
 _CREDENTIAL_PREFIX = {"api", "auth", "access", "bearer", "refresh", "hf", "secret", "private"}
@@ -104,12 +104,18 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(?P<head>(?P<name>(?<![A-Za-z0-9-])--?[A-Za-z][A-Za-z0-9_.-]{1,63})(?:=|\s+))(?P<value>" + _QUOTED + r"|[^\s'\"]+)"
+    r"(?P<head>(?P<name>(?<![A-Za-z0-9-])--?[A-Za-z][A-Za-z0-9_.-]{1,63})(?:=|\s+))(?P<value>"
+    + _QUOTED
+    + r"|[^\s'\"]+)"
 )
 _SEVERAL = re.compile(r"(--api[-_]keys?(?:=|\s+))((?:[^\s;|&<>-]\S*)(?:\s+[^\s;|&<>-]\S*)*)")
 _ASSIGNED = re.compile(
     r"(?P<head>(?<![A-Za-z0-9_.-])(?P<open>\\?['\"]?)(?P<name>" + _NAME + r")\\?['\"]?(?P<sep>\s*[=:]\s*))"
-    r"(?P<value>\[[^\]]{0,4096}\]|\\\"[^\"\\]{0,4096}\\\"|" + _QUOTED + "|" + _BARE + r")(?P<after>\s*,\s*\\?['\"]?logprob)?"
+    r"(?P<value>\[[^\]]{0,4096}\]|\\\"[^\"\\]{0,4096}\\\"|"
+    + _QUOTED
+    + "|"
+    + _BARE
+    + r")(?P<after>\s*,\s*\\?['\"]?logprob)?"
 )
 # What follows an option in a usage message: "[--api-key API_KEY [API_KEY ...]] [--allow-credentials | …". A
 # server that restarts for ever writes one for every start.

@@ -54,7 +54,7 @@ class Sampler:
                 threading.Thread(target=self._repeat, args=(self._look_at_gpus, GPU_INTERVAL), daemon=True)
             )
 
-    def __enter__(self) -> "Sampler":
+    def __enter__(self) -> Sampler:
         for thread in self._threads:
             thread.start()
         return self

@@ -55,25 +55,25 @@ def read_sockets(port: Optional[int], pids: Iterable[int], proc: Path = _PROC) -
     wanted = list(pids)
     rows = _rows(wanted, proc)
     if rows is None:
-        return Sockets(state="absent", reason="{0}/net/tcp not readable".format(proc), listening=[], connections=[])
+        return Sockets(state="absent", reason=f"{proc}/net/tcp not readable", listening=[], connections=[])
     owners, unreadable = _owners(wanted, proc)
     ours = [row for row in rows if row.state == "LISTEN" and row.inode in owners]
     on_port = [row for row in rows if row.state == "LISTEN" and row.local_port == port and row.inode not in owners]
     reason = ""
     if unreadable and not ours:
-        reason = "sockets of {0} not readable as {1}".format(_named(unreadable), user_name())
+        reason = f"sockets of {_named(unreadable)} not readable as {user_name()}"
         if port is None:
             reason += ", and no port is known"
             return Sockets(state="denied", reason=reason, listening=[], connections=[])
-        reason += ": told by port {0} alone".format(port)
+        reason += f": told by port {port} alone"
     elif on_port and wanted:
-        reason = "a process outside the unit listens on port {0}".format(port)
+        reason = f"a process outside the unit listens on port {port}"
     listening = ours + on_port
     ports = {port} if port is not None else {row.local_port for row in listening}
     connections = [row for row in rows if row.state != "LISTEN" and row.local_port in ports]
     connections.sort(key=lambda row: row.state != "ESTABLISHED")
     if len(connections) > _MAX_CONNECTIONS:
-        cut = "{0} of {1} connections kept".format(_MAX_CONNECTIONS, len(connections))
+        cut = f"{_MAX_CONNECTIONS} of {len(connections)} connections kept"
         reason = reason + "; " + cut if reason else cut
     return Sockets(
         state="ok",
@@ -90,6 +90,19 @@ def listening_ports(pids: Iterable[int], proc: Path = _PROC) -> List[int]:
     rows = [row for row in _rows(wanted, proc) or [] if row.state == "LISTEN" and row.inode in owners]
     rows.sort(key=lambda row: (wanted.index(owners[row.inode]), row.local_port))
     return list(dict.fromkeys(row.local_port for row in rows))
+
+
+def listener(port: int, proc: Path = _PROC) -> Optional[int]:
+    """The process that listens on ``port``, ``None`` when there is none or its files may not be seen."""
+    try:
+        pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
+    except OSError:
+        return None
+    owners, _ = _owners(pids, proc)
+    for row in _rows([], proc) or []:
+        if row.state == "LISTEN" and row.local_port == port and row.inode in owners:
+            return owners[row.inode]
+    return None
 
 
 def _rows(pids: List[int], proc: Path) -> Optional[List[_Row]]:
@@ -139,8 +152,8 @@ def _address(text: str, port: int) -> str:
     if len(raw) == 16 and raw.startswith(b"\0" * 10 + b"\xff\xff"):
         raw = raw[12:]
     if len(raw) == 4:
-        return "{0}:{1}".format(socket.inet_ntop(socket.AF_INET, raw), port)
-    return "[{0}]:{1}".format(socket.inet_ntop(socket.AF_INET6, raw), port)
+        return f"{socket.inet_ntop(socket.AF_INET, raw)}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]:{port}"
 
 
 def _owners(pids: List[int], proc: Path) -> Tuple[Dict[int, int], Set[int]]:
@@ -169,7 +182,7 @@ def _owners(pids: List[int], proc: Path) -> Tuple[Dict[int, int], Set[int]]:
 
 
 def _named(pids: Set[int]) -> str:
-    return "process {0}".format(min(pids)) if len(pids) == 1 else "{0} processes".format(len(pids))
+    return f"process {min(pids)}" if len(pids) == 1 else f"{len(pids)} processes"
 
 
 def _socket(row: _Row, owners: Dict[int, int]) -> Socket:

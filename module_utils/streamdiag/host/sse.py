@@ -66,7 +66,7 @@ class SSEParser:
         rest = [b"data: " + d for d in self._data]
         if self._name:
             rest.insert(0, b"event: " + self._name.encode())
-        return b"\n".join(rest + [self._pending]).decode("utf-8", "replace").strip("\n")[: self._data_limit]
+        return b"\n".join([*rest, self._pending]).decode("utf-8", "replace").strip("\n")[: self._data_limit]
 
     def _lines(self) -> List[Tuple[bytes, int]]:
         """Whole lines in the buffer, and how many bytes each took with its end. CRLF, LF and CR all end a line."""

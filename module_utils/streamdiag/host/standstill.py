@@ -39,7 +39,7 @@ def counters_stand(samples: List[Metrics]) -> Optional[str]:
             return None
     if answered[0].get("generation_tokens") is None:
         return None  # no counters (--disable-log-stats): this witness is silent, it does not agree
-    return "no token in {0:.0f} s".format(answered[-1]["t"] - answered[0]["t"])
+    return "no token in {:.0f} s".format(answered[-1]["t"] - answered[0]["t"])
 
 
 def clocks_stand(samples: List[ProcessSample]) -> Optional[str]:
@@ -48,10 +48,10 @@ def clocks_stand(samples: List[ProcessSample]) -> Optional[str]:
     if clocks is None:
         return None
     if clocks.halted:
-        return "process {0} is in state {1}".format(clocks.halted[0]["pid"], clocks.halted[0]["state"])
+        return "process {} is in state {}".format(clocks.halted[0]["pid"], clocks.halted[0]["state"])
     if not clocks.idle:
         return None
-    return "{0:.2f} s of CPU time in {1:.0f} s".format(clocks.cpu, clocks.seconds)
+    return f"{clocks.cpu:.2f} s of CPU time in {clocks.seconds:.0f} s"
 
 
 def standstill(samples: Samples, canary: Optional[Stream], since: float, now: float) -> Optional[str]:
@@ -73,7 +73,7 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     clocks = clocks_stand(in_silence)
     if clocks is None and (in_silence or silence < SILENCE_WITHOUT_CLOCKS):
         return None
-    return "{0}; the canary stands too; {1}".format(counters, clocks or "process clocks could not be read")
+    return "{}; the canary stands too; {}".format(counters, clocks or "process clocks could not be read")
 
 
 def _canary_silence(canary: Stream) -> float:

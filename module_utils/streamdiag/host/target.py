@@ -19,10 +19,12 @@ from .endpoints import get_all, metrics_after
 from .flags import compat_mode, host_and_port, model_name, parse_flags
 from .process import read_environ, read_processes
 from .redact import Redactor
-from .sockets import listening_ports, read_sockets
+from .sockets import listener, listening_ports, read_sockets
 from .unit import read_unit
 
+DEFAULT_UNIT = "vllm"
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Names of environment variables that change how vLLM streams, logs or finds its GPUs.
 TELLING = ("VLLM_", "CUDA_", "NCCL_", "HF_HUB_", "PYTHONUNBUFFERED", "UVICORN_")
 
@@ -45,7 +47,7 @@ def observer(become: bool) -> Observer:
     try:
         user = getpass.getuser() if uid else "root"
     except (KeyError, OSError):
-        user = "uid {0}".format(uid)
+        user = f"uid {uid}"
     groups = []
     for gid in sorted({os.getegid(), *os.getgroups()}):
         try:
@@ -67,10 +69,11 @@ def read_target(wanted: Wanted, become: bool) -> Target:
     redactor = Redactor()
     redactor.learn(wanted.api_key)
     unit = read_unit(wanted.unit)
-    processes = unit_processes(unit)
+    processes = server_processes(unit, wanted.base_url or DEFAULT_BASE_URL)
     server = server_process(processes)
     argv = server["argv"] if server else unit.get("exec_start", [])
-    environment_state, environment = Source(state="absent", reason="no running process"), {}
+    environment_state = Source(state="absent", reason="no running process")
+    environment: Dict[str, str] = {}
     if server:
         environment_state, environment = read_environ(server["pid"])
     redactor.argv(argv)  # both learn what they remove, so that a log line is cleared of it too
@@ -108,10 +111,26 @@ def read_target(wanted: Wanted, become: bool) -> Target:
     return clean
 
 
-def unit_processes(unit: Unit) -> Processes:
-    """The unit's processes; ``absent`` with the unit's own reason when it has none."""
+def problem(wanted: Wanted, target: Target) -> str:
+    """Why there is nothing to diagnose, with what to do; ``""`` when there is a unit, or an address that counts."""
+    unit = target["unit"]
+    if unit["state"] != "absent" or wanted.base_url:
+        return ""
+    if wanted.unit == DEFAULT_UNIT and target["endpoints"]["/health"]["state"] == "ok":
+        return ""  # no unit, but a server where one is expected
+    others = unit.get("alternatives", [])
+    found = f"; units here that look like vLLM: {', '.join(others)}" if others else ""
+    return f"{unit['reason']}{found}; name the unit with -e vllm_unit=NAME, or the address with -e vllm_base_url=URL"
+
+
+def server_processes(unit: Unit, base_url: str) -> Processes:
+    """The unit's processes; without a unit, those of whoever listens at ``base_url``."""
     if unit["state"] != "ok":
-        return Processes(state=unit["state"], reason=unit["reason"], processes=[])
+        port = port_of(base_url) if urlsplit(base_url).hostname in _LOOPBACK else None
+        pid = listener(port) if port else None
+        if pid is None:
+            return Processes(state=unit["state"], reason=unit["reason"], processes=[])
+        return read_processes(pid, "")
     properties = unit["properties"]
     pid = properties.get("MainPID", "0")
     return read_processes(int(pid) if pid.isdigit() else 0, properties.get("ControlGroup", ""))
@@ -131,9 +150,7 @@ def port_of(base_url: str) -> Optional[int]:
         return None
 
 
-def _base_url(
-    wanted: Wanted, flags: Dict[str, Optional[str]], pids: List[int], running: bool
-) -> Tuple[str, str]:
+def _base_url(wanted: Wanted, flags: Dict[str, Optional[str]], pids: List[int], running: bool) -> Tuple[str, str]:
     """Where to ask, and how that is known: given | argv | socket | default."""
     if wanted.base_url:
         return wanted.base_url.rstrip("/"), "given"
@@ -142,11 +159,11 @@ def _base_url(
     scheme = "https" if flags.get("ssl-certfile") else "http"
     host = _reachable(listen.host)
     if listen.port in ports or (not ports and running and listen.port is not None):
-        return "{0}://{1}:{2}".format(scheme, host, listen.port), "argv"
+        return f"{scheme}://{host}:{listen.port}", "argv"
     if ports:
-        return "{0}://{1}:{2}".format(scheme, host, ports[0]), "socket"
+        return f"{scheme}://{host}:{ports[0]}", "socket"
     if listen.port is not None and flags:
-        return "{0}://{1}:{2}".format(scheme, host, listen.port), "argv"
+        return f"{scheme}://{host}:{listen.port}", "argv"
     return DEFAULT_BASE_URL, "default"
 
 
@@ -156,7 +173,7 @@ def _reachable(host: Optional[str]) -> str:
         return "127.0.0.1"
     if host == "::":
         return "[::1]"
-    return "[{0}]".format(host) if host and ":" in host else str(host)
+    return f"[{host}]" if host and ":" in host else str(host)
 
 
 def _json(endpoint: Endpoint) -> Any:
@@ -192,14 +209,14 @@ def describe_target(target: Target) -> str:
     unit = target["unit"]
     if unit["state"] == "ok":
         properties = unit["properties"]
-        words = ["{0} {1} ({2})".format(unit["name"], properties.get("ActiveState"), properties.get("SubState"))]
+        words = ["{} {} ({})".format(unit["name"], properties.get("ActiveState"), properties.get("SubState"))]
     else:
         words = [unit["reason"]]
     processes = target["processes"].get("processes", [])
     if processes:
-        words.append("pid {0}".format(processes[0]["pid"]) + (" + {0}".format(len(processes) - 1)))
+        words.append("pid {}".format(processes[0]["pid"]) + (f" + {len(processes) - 1}"))
     words.append(target["base_url"])
-    words.append("model {0}".format(target["model"] or "unknown"))
+    words.append("model {}".format(target["model"] or "unknown"))
     if target["vllm_version"]:
-        words.append("vLLM {0}".format(target["vllm_version"]))
+        words.append("vLLM {}".format(target["vllm_version"]))
     return ", ".join(words)

@@ -77,9 +77,7 @@ def read_unit(name: str) -> Unit:
     systemd, or no such unit (``alternatives`` then holds this host's units that look like vLLM).
     """
     if not is_unit_name(name):
-        return Unit(
-            state="absent", reason="{0!r} is not a unit name".format(name), name=name, alternatives=_alternatives()
-        )
+        return Unit(state="absent", reason=f"{name!r} is not a unit name", name=name, alternatives=_alternatives())
     result = command.run(
         ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", full_name(name)], _TIMEOUT
     )
@@ -87,17 +85,15 @@ def read_unit(name: str) -> Unit:
     unit["name"] = full_name(name)
     if unit["state"] == "failed" and "neither a valid" in unit["reason"]:  # a template without its instance
         unit["state"] = "absent"
-        unit["reason"] = "{0} is a template; name one of its instances".format(full_name(name))
+        unit["reason"] = f"{full_name(name)} is a template; name one of its instances"
     if unit["state"] == "ok":
         unit["properties"] = parse_properties(result.stdout)
         unit["name"] = unit["properties"].get("Id") or full_name(name)
         if unit["properties"].get("LoadState") == "not-found":
             unit["state"] = "absent"
-            unit["reason"] = "there is no unit {0} on this host".format(unit["name"])
+            unit["reason"] = "there is no unit {} on this host".format(unit["name"])
         else:
-            unit["exec_start"] = _exact_argv(unit["name"]) or parse_exec_start(
-                unit["properties"].get("ExecStart", "")
-            )
+            unit["exec_start"] = _exact_argv(unit["name"]) or parse_exec_start(unit["properties"].get("ExecStart", ""))
     if unit["state"] == "absent" and not result.missing:
         unit["alternatives"] = _alternatives()
     return unit
@@ -139,7 +135,7 @@ def _unreadable(result: command.Result) -> Unit:
     if "not been booted with systemd" in words:
         return Unit(state="absent", reason="this host was not booted with systemd")
     if result.timed_out:
-        return Unit(state="failed", reason="systemctl did not answer within {0:.0f} s".format(_TIMEOUT))
+        return Unit(state="failed", reason=f"systemctl did not answer within {_TIMEOUT:.0f} s")
     if result.rc != 0:
         denied = "denied" in words.lower() or "not permitted" in words.lower()
         return Unit(state="denied" if denied else "failed", reason="systemctl: " + (words or "no words"))
@@ -173,7 +169,7 @@ def _exact_argv(name: str) -> List[str]:
 def _bus_escape(name: str) -> str:
     """A unit name as a D-Bus path element: all but letters and (not leading) digits in hex (sd_bus_path_encode)."""
     return "".join(
-        char if re.match(r"[A-Za-z]" if at == 0 else r"[A-Za-z0-9]", char) else "_{0:02x}".format(ord(char))
+        char if re.match(r"[A-Za-z]" if at == 0 else r"[A-Za-z0-9]", char) else f"_{ord(char):02x}"
         for at, char in enumerate(name)
     )
 

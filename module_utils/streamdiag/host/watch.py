@@ -34,7 +34,7 @@ class DeadlinePassed(Exception):
     """``name``: which deadline; ``waited``: seconds."""
 
     def __init__(self, name: str, waited: float) -> None:
-        super().__init__("nothing for {0:.1f} s ({1})".format(waited, name))
+        super().__init__(f"nothing for {waited:.1f} s ({name})")
         self.name = name
         self.waited = waited
 
@@ -106,7 +106,7 @@ class Watch:
             raise DeadlinePassed(name, silence)
         return TICK
 
-    def _waiting_for(self) -> "tuple[str, float]":
+    def _waiting_for(self) -> tuple[str, float]:
         if self.t_headers is None:
             return "headers", self.deadlines.headers
         if self.last_event is None:
@@ -115,15 +115,15 @@ class Watch:
 
 
 def parse_deadlines(given: Dict[str, object]) -> Deadlines:
-    """The defaults with ``given`` over them. Raises ValueError, naming what is wrong, for unknown names and bad values."""
+    """The defaults with ``given`` over them. Raises ValueError, naming what is wrong with which."""
     seconds: Dict[str, float] = {}
     for name, value in given.items():
         if name not in Deadlines._fields:
-            raise ValueError("no deadline is called {0!r}; there are: {1}".format(name, ", ".join(Deadlines._fields)))
+            raise ValueError("no deadline is called {!r}; there are: {}".format(name, ", ".join(Deadlines._fields)))
         try:
             seconds[name] = float(str(value))
         except ValueError:
-            raise ValueError("deadline {0}: {1!r} is not a number of seconds".format(name, value)) from None
+            raise ValueError(f"deadline {name}: {value!r} is not a number of seconds") from None
         if not seconds[name] > 0:
-            raise ValueError("deadline {0}: {1!r} must be more than 0 seconds".format(name, value))
+            raise ValueError(f"deadline {name}: {value!r} must be more than 0 seconds")
     return Deadlines(**seconds)

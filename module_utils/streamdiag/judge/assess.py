@@ -62,28 +62,28 @@ def _target(facts: Facts) -> TargetRow:
     )
 
 
-def _verdict(facts: Facts, weighed: List[Weighed], fields: "dict[str, str]") -> Verdict:
+def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Verdict:
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
-        summary = "{0} could not be reached: {1}".format(host, " ".join(unreachable.split()))
-        step = "Try it by hand: ansible {0} -m ansible.builtin.ping".format(host)
+        summary = "{} could not be reached: {}".format(host, " ".join(unreachable.split()))
+        step = f"Try it by hand: ansible {host} -m ansible.builtin.ping"
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])
     if not facts.sent:
         why = errors[0]["message"] if errors else "no stream was sent"
-        return _plain("inconclusive", "Nothing can be said about {0}: {1}".format(host, why), "Correct that and run again.")
+        return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.")
     shown = _first(weighed, CONFIRMED) or _first(weighed, LIKELY)
     if facts.first_bad is None:
         if shown is None:
             cases = ", ".join(s.case for s in facts.sent)
-            return _plain("healthy", "Streams on {0} work: {1} completed".format(host, cases), "Nothing to do.", "high")
+            return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
         return _caused("degraded", shown, fields)
     if shown is not None:
         return _caused("broken", shown, fields)
     bad = facts.first_bad
     open_questions = [w.rule.id for w in weighed if w.claim.state == POSSIBLE]
-    summary = "The stream {0} on {1} {2} and no cause is shown by the evidence{3}".format(
+    summary = "The stream {} on {} {} and no cause is shown by the evidence{}".format(
         bad.case, host, bad.outcome, "; possible: " + ", ".join(open_questions) if open_questions else ""
     )
     return Verdict(
@@ -99,7 +99,7 @@ def _first(weighed: List[Weighed], state: str) -> Optional[Weighed]:
     return next((w for w in weighed if w.claim.state == state), None)
 
 
-def _caused(status: str, shown: Weighed, fields: "dict[str, str]") -> Verdict:
+def _caused(status: str, shown: Weighed, fields: dict[str, str]) -> Verdict:
     return Verdict(
         status=status,
         primary_cause=shown.rule.id,

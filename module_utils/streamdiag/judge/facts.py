@@ -64,7 +64,7 @@ class UnitFacts(NamedTuple):
     def state(self) -> str:
         """``active (running)``, ``activating (auto-restart)``, ``failed (failed)``, … or ``unknown``."""
         active, sub = self.now("ActiveState"), self.now("SubState")
-        return "{0} ({1})".format(active, sub) if active else "unknown"
+        return f"{active} ({sub})" if active else "unknown"
 
     @property
     def restarts_during_run(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Optional, Pattern, Tuple
 
-from ..bundle import JOURNAL, Journal, LogLine
+from ..bundle import JOURNAL, Journal, Log, LogLine
 
 
 class Meaning(NamedTuple):
@@ -20,8 +20,20 @@ def _meaning(id_: str, title: str, *patterns: str) -> Meaning:
 
 #: What a line of the unit means; the first match counts, so the particular comes before the general.
 UNIT_MEANINGS: Tuple[Meaning, ...] = (
-    _meaning("usage_error", "the server does not know its own command line", r"error: unrecognized arguments", r"api_server\.py: error: "),
-    _meaning("out_of_memory", "out of memory", r"OutOfMemoryError", r"CUDA out of memory", r"MemoryError", r"DefaultCPUAllocator: can't allocate memory"),
+    _meaning(
+        "usage_error",
+        "the server does not know its own command line",
+        r"error: unrecognized arguments",
+        r"api_server\.py: error: ",
+    ),
+    _meaning(
+        "out_of_memory",
+        "out of memory",
+        r"OutOfMemoryError",
+        r"CUDA out of memory",
+        r"MemoryError",
+        r"DefaultCPUAllocator: can't allocate memory",
+    ),
     _meaning("cuda_error", "CUDA error", r"CUDA error:", r"device-side assert", r"illegal memory access"),
     _meaning("nccl", "NCCL watchdog", r"Watchdog caught collective operation timeout"),
     _meaning(
@@ -37,21 +49,44 @@ UNIT_MEANINGS: Tuple[Meaning, ...] = (
     ),
     _meaning("rpc_timeout", "a call to a worker timed out", r"RPC call to \w+ timed out"),
     _meaning("worker_wait", "the engine waits for a worker", r"No available shared memory broadcast block found"),
-    _meaning("tool_parser", "the tool parser failed", r"Error in extracting tool call from response", r"Error trying to handle streaming tool call"),
+    _meaning(
+        "tool_parser",
+        "the tool parser failed",
+        r"Error in extracting tool call from response",
+        r"Error trying to handle streaming tool call",
+    ),
     _meaning("harmony", "the harmony parser failed", r"HarmonyError", r"unexpected tokens remaining in message header"),
-    _meaning("debug_buffering", "response logging holds the stream back", r"CAUTION: Enabling log response", r"response_body=\{streaming_started"),
+    _meaning(
+        "debug_buffering",
+        "response logging holds the stream back",
+        r"CAUTION: Enabling log response",
+        r"response_body=\{streaming_started",
+    ),
     _meaning("asgi", "an exception cut a stream", r"Exception in ASGI application"),
     _meaning("exit", "systemd saw the main process exit", r"Main process exited", r"Failed with result"),
     _meaning("restart", "systemd restarted the unit", r"Scheduled restart job"),
     _meaning("stop", "systemd stopped the unit", r"^Stopping .*", r"^Stopped .*"),
     _meaning("stats", "engine statistics", r"Engine \d{3}: Avg prompt throughput", r"\d+ Engines Aggregated:"),
-    _meaning("request", "life of a request", r"Received request", r"Added request", r"Request \S+ aborted", r"Generated response"),
+    _meaning(
+        "request",
+        "life of a request",
+        r"Received request",
+        r"Added request",
+        r"Request \S+ aborted",
+        r"Generated response",
+    ),
     _meaning("traceback", "an exception", r"Traceback \(most recent call last\)", r"^\S*\s*ERROR\b"),
 )
 
 KERNEL_MEANINGS: Tuple[Meaning, ...] = (
     _meaning("xid", "the GPU driver reported a fault", r"NVRM: Xid"),
-    _meaning("oom_kill", "the kernel killed a process for memory", r"[Oo]ut of memory: Killed process", r"oom-kill:", r"oom_reaper: reaped"),
+    _meaning(
+        "oom_kill",
+        "the kernel killed a process for memory",
+        r"[Oo]ut of memory: Killed process",
+        r"oom-kill:",
+        r"oom_reaper: reaped",
+    ),
 )
 
 #: Meanings that are trouble by themselves.
@@ -111,8 +146,9 @@ class Logs(NamedTuple):
 
 def read_logs(journal: Optional[Journal]) -> Logs:
     """Classify a stored journal part. A part that is missing or was denied is unreadable, never empty."""
-    unit = (journal or {}).get("unit", {"state": "absent", "reason": "the journal was not gathered"})
-    kernel = (journal or {}).get("kernel", {"state": "absent", "reason": "the kernel log was not gathered"})
+    stored = journal or Journal()
+    unit = stored.get("unit", Log(state="absent", reason="the journal was not gathered"))
+    kernel = stored.get("kernel", Log(state="absent", reason="the kernel log was not gathered"))
     return Logs(
         unit=classify(unit.get("lines", []), UNIT_MEANINGS),
         kernel=classify(kernel.get("lines", []), KERNEL_MEANINGS),

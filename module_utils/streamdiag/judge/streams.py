@@ -96,7 +96,7 @@ def _counted(stream: Stream, since: float, until: float) -> List[Metrics]:
 
 
 def advanced(stream: Stream, counter: str, since: float = 0.0, until: float = float("inf")) -> Optional[float]:
-    """By how much ``counter`` (``generation_tokens``, ``prompt_tokens``) rose between ``since`` and ``until``, server-wide.
+    """By how much ``counter`` (``generation_tokens``, …) rose between ``since`` and ``until``, server-wide.
 
     None with fewer than two samples that have it: unknown, not zero.
     """

@@ -1,4 +1,4 @@
-"""Render Markdown with Jinja so that no text of a host can become markup: everything is escaped unless it says it is safe.
+"""Render Markdown with Jinja so that no text of a host can become markup: what does not say it is safe is escaped.
 
 GitHub-flavoured Markdown, as CommonMark 0.31 and the GFM specification define escapes, code spans and tables.
 """
@@ -15,6 +15,8 @@ import jinja2
 #: Characters of one excerpt in a report; the whole text is in the evidence.
 EXCERPT_LIMIT = 1200
 LINE_LIMIT = 300
+#: Stands for a value that is not known.
+NOTHING = "-"
 
 # What GFM gives a meaning inside a line: escapes, code, emphasis, links, HTML, tables, math, mentions, bare URLs.
 # A "_" between letters is plain (GFM, 6.2), and names are full of them.
@@ -29,14 +31,19 @@ class Safe(str):
 def clean(text: str) -> str:
     """Without terminal escapes and without characters that are invisible or change the direction of text."""
     text = _ANSI.sub("", text)
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn") else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c
+        if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Cn")
+        else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
 
 
 def shorten(text: str, limit: int) -> str:
     """``text`` in at most ``limit`` characters; what is shortened says so."""
     if len(text) <= limit:
         return text
-    return "{0} … ({1} more characters)".format(text[:limit], len(text) - limit)
+    return f"{text[:limit]} … ({len(text) - limit} more characters)"
 
 
 def escape(value: object) -> str:
@@ -44,7 +51,7 @@ def escape(value: object) -> str:
     if isinstance(value, Safe):
         return value
     if value is None:
-        return "–"
+        return NOTHING
     text = " ".join(clean(shorten(str(value), EXCERPT_LIMIT)).split())
     return _SPECIAL.sub(r"\\\1", text)
 
@@ -64,20 +71,20 @@ def block(value: object) -> Safe:
     lines = clean(shorten(str(value), EXCERPT_LIMIT)).strip("\n").splitlines()
     text = "\n".join(shorten(line, LINE_LIMIT) for line in lines)
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Safe("{0}text\n{1}\n{0}".format(fence, text))
+    return Safe(f"{fence}text\n{text}\n{fence}")
 
 
 def command(value: object) -> Safe:
     """A fenced block to paste. Not shortened: half a command is worse than none."""
     text = clean(str(value)).strip()
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Safe("{0}console\n{1}\n{0}".format(fence, text))
+    return Safe(f"{fence}console\n{text}\n{fence}")
 
 
 def number(value: object, digits: int = 2, unit: str = "") -> Safe:
     """A number with its unit, or a dash for one that is not known."""
     if not isinstance(value, (int, float)):
-        return Safe("–")
+        return Safe(NOTHING)
     return Safe("{0:.{1}f}{2}".format(value, digits, " " + unit if unit else ""))
 
 

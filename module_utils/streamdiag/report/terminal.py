@@ -11,14 +11,14 @@ from .markdown import clean
 def announcement(result: Result, report: str) -> str:
     """A few lines of plain text; ``report``: path of the report. Text of the host cannot move the cursor or hide."""
     verdict = result["verdict"]
-    lines = ["{0}: {1}".format(result["host"], verdict["status"].upper())]
+    lines = ["{}: {}".format(result["host"], verdict["status"].upper())]
     if verdict["primary_cause"]:
-        lines[0] += ", cause {0} (confidence {1})".format(verdict["primary_cause"], verdict["confidence"])
+        lines[0] += ", cause {} (confidence {})".format(verdict["primary_cause"], verdict["confidence"])
     lines.append("  " + verdict["summary"])
     if verdict["status"] != "healthy":
         lines.append("  next: " + verdict["next_step"])
     for error in result["tool_errors"]:
-        lines.append("  this tool could not: {0}: {1}".format(error["step"], error["message"]))
+        lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
     lines.append("  report: " + report)
     return "\n".join(_one_line(line) for line in lines)
 
@@ -31,11 +31,11 @@ def failures(result: Result, fail_on: str, base_url_source: str) -> List[str]:
     verdict, found = result["verdict"], []
     if verdict["status"] == "unreachable":
         found.append(verdict["summary"])
-    found += ["{0}: {1}".format(error["step"], error["message"]) for error in result["tool_errors"]]
+    found += ["{}: {}".format(error["step"], error["message"]) for error in result["tool_errors"]]
     if verdict["primary_cause"] == "endpoint_unreachable" and base_url_source == "given":
-        found.append("{0}. {1}".format(verdict["summary"], verdict["next_step"]))
+        found.append("{}. {}".format(verdict["summary"], verdict["next_step"]))
     if fail_on in ("degraded", "broken") and verdict["status"] in ("broken", fail_on):
-        found.append("the verdict is {0} and diagnose_fail_on={1}".format(verdict["status"], fail_on))
+        found.append("the verdict is {} and diagnose_fail_on={}".format(verdict["status"], fail_on))
     return [_one_line(text) for text in found]
 
 

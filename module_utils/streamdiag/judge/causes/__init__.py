@@ -30,7 +30,7 @@ ORDER: Tuple[str, ...] = (
     "slow_generation",
 )
 #: Causes of the contract that no rule of this version weighs: said, so that nobody takes silence for "ruled out".
-UNWEIGHED: Tuple[Tuple[str, "int | None"], ...] = (
+UNWEIGHED: Tuple[Tuple[str, int | None], ...] = (
     ("runaway_reasoning", 1),
     ("client_timeout", None),
     ("output_limit", None),
@@ -60,7 +60,7 @@ def weigh(facts: Facts) -> List[Weighed]:
         try:
             claim = rule.judge(facts)
         except Exception as broken:  # a bug in one rule must not cost the verdict
-            claim = Claim(NOT_TESTED, "the rule itself broke: {0}: {1}".format(type(broken).__name__, broken))
+            claim = Claim(NOT_TESTED, f"the rule itself broke: {type(broken).__name__}: {broken}")
         found.append(Weighed(rule, claim))
     return found
 
@@ -73,7 +73,9 @@ def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str
             checklist_cause=rule.checklist_cause,
             state=claim.state,
             reason=claim.reason,
-            evidence_for=_rows(rule.for_, checks, ("fail", "warn")) if claim.state in ("confirmed", "likely", "possible") else [],
+            evidence_for=_rows(rule.for_, checks, ("fail", "warn"))
+            if claim.state in ("confirmed", "likely", "possible")
+            else [],
             evidence_against=_rows(rule.against, checks, ("pass",)) if claim.state != NOT_TESTED else [],
             fix=rule.fix.format(**fields),
         )

@@ -15,10 +15,14 @@ def stream_truncated(facts: Facts) -> Claim:
     if not cut:
         return ruled_out("no stream ended without a terminal event")
     traceback = facts.logs.unit.get("asgi") or facts.logs.unit.get("traceback")
-    words = traceback.lines[0]["text"].strip()[:200] if traceback else facts.logs.unreadable or "no traceback in the journal"
+    words = (
+        traceback.lines[0]["text"].strip()[:200]
+        if traceback
+        else facts.logs.unreadable or "no traceback in the journal"
+    )
     last = cut[0].silence.after if cut[0].silence else "the headers"
-    reason = "{0} ended after {1}: {2}; {3}".format(cut[0].case, last, cut[0].stream["end"]["reason"], words)
-    summary = "The server on {0} cuts streams: {1} ended after {2} without a terminal event; {3}".format(
+    reason = "{} ended after {}: {}; {}".format(cut[0].case, last, cut[0].stream["end"]["reason"], words)
+    summary = "The server on {} cuts streams: {} ended after {} without a terminal event; {}".format(
         facts.run["host"], cut[0].case, last, words
     )
     return Claim(CONFIRMED, reason, summary)

@@ -28,13 +28,15 @@ def _clock_words(standing: Optional[Standing]) -> str:
         return "process clocks were not readable"
     if standing.clocks.halted:
         return ", ".join(
-            "process {0} ({1}) is in state {2}".format(p["pid"], p["role"], p["state"]) for p in standing.clocks.halted
+            "process {} ({}) is in state {}".format(p["pid"], p["role"], p["state"]) for p in standing.clocks.halted
         )
-    return "{0:.2f} s of CPU time in {1:.0f} s".format(standing.clocks.cpu, standing.clocks.seconds)
+    return f"{standing.clocks.cpu:.2f} s of CPU time in {standing.clocks.seconds:.0f} s"
 
 
 def _clocks_stand(standing: Optional[Standing]) -> bool:
-    return standing is not None and standing.clocks is not None and (bool(standing.clocks.halted) or standing.clocks.idle)
+    return (
+        standing is not None and standing.clocks is not None and (bool(standing.clocks.halted) or standing.clocks.idle)
+    )
 
 
 def api_server_stalled(facts: Facts) -> Claim:
@@ -48,10 +50,16 @@ def api_server_stalled(facts: Facts) -> Claim:
     if not _health_silent(facts, sent):
         return ruled_out("/health answers while the stream gets no headers")
     waited, clocks = sent.stream["end"]["t"], _clock_words(sent.standing)
-    halted = [p for p in (sent.standing.clocks.halted if sent.standing and sent.standing.clocks else []) if p["role"] == "main"]
-    reason = "connected, then no header in {0:.0f} s, /health silent too; {1}".format(waited, clocks)
-    summary = "The API server of {0} on {1} does not run its event loop: connections are accepted and never answered, /health neither{2}".format(
-        _unit(facts), facts.run["host"], "; process {0} is stopped (state {1})".format(halted[0]["pid"], halted[0]["state"]) if halted else ""
+    halted = [
+        p
+        for p in (sent.standing.clocks.halted if sent.standing and sent.standing.clocks else [])
+        if p["role"] == "main"
+    ]
+    reason = f"connected, then no header in {waited:.0f} s, /health silent too; {clocks}"
+    stopped = f"; process {halted[0]['pid']} is stopped (state {halted[0]['state']})" if halted else ""
+    summary = (
+        f"The API server of {_unit(facts)} on {facts.run['host']} does not run its event loop: connections are "
+        f"accepted and never answered, /health neither{stopped}"
     )
     return Claim(CONFIRMED, reason, summary)
 
@@ -63,21 +71,20 @@ def engine_stalled(facts: Facts) -> Claim:
     begun = [s for s in _stalled(facts) if s.stream["http_status"] == 200 or not _health_silent(facts, s)]
     if not begun:
         done = [s.case for s in facts.sent if s.completed]
-        return ruled_out("streams completed: {0}".format(", ".join(done)) if done else "no stream fell silent")
+        return ruled_out("streams completed: {}".format(", ".join(done)) if done else "no stream fell silent")
     sent = begun[0]
     standing = sent.standing
     if standing is None or sent.silence is None:
         return Claim(POSSIBLE, "the silence was not sampled")
     if standing.tokens:
-        return ruled_out("{0:.0f} tokens were generated during the silence".format(standing.tokens))
+        return ruled_out(f"{standing.tokens:.0f} tokens were generated during the silence")
     if standing.canary_progressed:
         return ruled_out("a canary beside the silent stream was answered")
     tokens = "token counters were not readable" if standing.tokens is None else "0 tokens"
     canary = "the canary stood too" if standing.canary_sent else "no canary was sent"
-    reason = "{0}: {1} in {2:.0f} s of silence after {3}; {4}; {5}".format(
-        sent.case, tokens, sent.silence.seconds, sent.silence.after, canary, _clock_words(standing)
-    )
-    summary = "The engine of {0} on {1} stopped stepping: {2} in {3:.0f} s while a request was open; {4}; {5}".format(
+    silence = f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
+    reason = f"{sent.case}: {tokens} in {silence}; {canary}; {_clock_words(standing)}"
+    summary = "The engine of {} on {} stopped stepping: {} in {:.0f} s while a request was open; {}; {}".format(
         _unit(facts), facts.run["host"], tokens, sent.silence.seconds, canary, _clock_words(standing)
     )
     if not standing.canary_sent:
@@ -103,7 +110,7 @@ def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
 def _engine_gone(facts: Facts) -> str:
     """In words when engine processes that were there before the streams are gone, else ``""``."""
     gone = [p for p in facts.vanished if p["role"] in ("engine_core", "worker")]
-    return ", ".join("{0} {1}".format(p["role"], p["pid"]) for p in gone)
+    return ", ".join("{} {}".format(p["role"], p["pid"]) for p in gone)
 
 
 def engine_dead(facts: Facts) -> Claim:
@@ -116,10 +123,10 @@ def engine_dead(facts: Facts) -> Claim:
     witnesses: List[str] = []
     lines = _fatal(facts, "engine_dead")
     if lines is not None:
-        witnesses.append("journal: {0}".format(" ".join(lines.lines[0]["text"].split())[:200]))
+        witnesses.append("journal: {}".format(" ".join(lines.lines[0]["text"].split())[:200]))
     gone = _engine_gone(facts)
     if gone:
-        witnesses.append("gone since the streams began: {0}".format(gone))
+        witnesses.append(f"gone since the streams began: {gone}")
     codes = {endpoint["http_status"] for _file, endpoint in facts.endpoints("/health")}
     codes |= {int(code) for s in facts.sent if s.standing for code in s.standing.health if code.isdigit()}
     if 503 in codes:
@@ -130,8 +137,11 @@ def engine_dead(facts: Facts) -> Claim:
         return ruled_out("no trace of a dead engine: its processes are there, /health is not 503")
     cut = [s.case for s in bad if s.outcome in ("truncated", "failed")]
     reason = "; ".join(witnesses) + ("; cut: " + ", ".join(cut) if cut else "")
-    summary = "The engine core of {0} on {1} died{2}: {3}".format(
-        _unit(facts), facts.run["host"], " in the middle of the stream {0}".format(cut[0]) if cut else "", "; ".join(witnesses)
+    summary = "The engine core of {} on {} died{}: {}".format(
+        _unit(facts),
+        facts.run["host"],
+        f" in the middle of the stream {cut[0]}" if cut else "",
+        "; ".join(witnesses),
     )
     enough = len(witnesses) >= 2 or (lines is not None and not facts.unit.known)
     return Claim(CONFIRMED, reason, summary) if enough or cut else Claim(LIKELY, reason, summary, "medium")
@@ -147,15 +157,15 @@ def out_of_memory(facts: Facts) -> Claim:
         return ruled_out("every stream completed") if facts.sent else not_tested("no stream was sent")
     if ours or lines is not None:
         text = ours[0]["text"] if ours else (lines.lines[0]["text"] if lines else "")
-        summary = "{0} on {1} ran out of memory: {2}".format(_unit(facts), facts.run["host"], text.strip()[:200])
+        summary = "{} on {} ran out of memory: {}".format(_unit(facts), facts.run["host"], text.strip()[:200])
         return Claim(CONFIRMED, text.strip()[:300], summary)
     if facts.logs.unreadable or facts.logs.kernel_unreadable:
         return not_tested(facts.logs.unreadable or facts.logs.kernel_unreadable)
     return ruled_out("neither the journal nor the kernel log names it")
 
 
-def _names(text: str, pids: "set[int]") -> bool:
-    return any("process {0} ".format(pid) in text for pid in pids)
+def _names(text: str, pids: set[int]) -> bool:
+    return any(f"process {pid} " in text for pid in pids)
 
 
 def gpu_fault(facts: Facts) -> Claim:
@@ -167,7 +177,7 @@ def gpu_fault(facts: Facts) -> Claim:
     lost = [gpu.get("lost", "") for gpu in gpus.get("gpus", []) if gpu.get("lost")]
     if lines is not None or lost:
         text = lines.lines[0]["text"].strip() if lines is not None else lost[0]
-        return Claim(CONFIRMED, text[:300], "A GPU of {0} failed: {1}".format(facts.run["host"], text[:200]))
+        return Claim(CONFIRMED, text[:300], "A GPU of {} failed: {}".format(facts.run["host"], text[:200]))
     if gpus.get("state") != "ok" or facts.logs.kernel_unreadable:
         return not_tested(gpus.get("reason") or facts.logs.kernel_unreadable or "the GPUs were not looked at")
     return ruled_out("no CUDA error, no Xid, every GPU answers")
@@ -179,7 +189,11 @@ def engine_asleep(facts: Facts) -> Claim:
     if not known:
         return not_tested("/metrics does not say whether the engine is awake")
     if known[-1].get("awake") == 0:
-        return Claim(CONFIRMED, "awake=0", "The engine on {0} is asleep (sleep mode): it takes requests and does not step".format(facts.run["host"]))
+        return Claim(
+            CONFIRMED,
+            "awake=0",
+            "The engine on {} is asleep (sleep mode): it takes requests and does not step".format(facts.run["host"]),
+        )
     return ruled_out("awake=1")
 
 
@@ -211,13 +225,13 @@ def _queue(facts: Facts, saturated: bool) -> Claim:
     waiting = all((m.get("waiting") or 0) > 0 for m in inside)
     running = [m.get("running") or 0 for m in inside]
     rising = bool(sent.standing and sent.standing.tokens)
-    words = "waiting {0:g}, running {1:g}, {2:.0f} tokens in the silence".format(
+    words = "waiting {:g}, running {:g}, {:.0f} tokens in the silence".format(
         inside[-1].get("waiting") or 0, running[-1], (sent.standing.tokens or 0) if sent.standing else 0
     )
     if saturated and waiting and min(running) > 0 and rising:
-        return Claim(CONFIRMED, words, "The queue on {0} is full: {1}".format(facts.run["host"], words))
+        return Claim(CONFIRMED, words, "The queue on {} is full: {}".format(facts.run["host"], words))
     if not saturated and waiting and max(running) == 0 and not rising:
-        return Claim(LIKELY, words, "No request can start on {0}: {1}".format(facts.run["host"], words), "medium")
+        return Claim(LIKELY, words, "No request can start on {}: {}".format(facts.run["host"], words), "medium")
     return ruled_out(words)
 
 
@@ -227,11 +241,11 @@ def slow_generation(facts: Facts) -> Claim:
         return not_tested("no stream was sent")
     slow = [s for s in facts.sent if s.completed and s.silence is not None and s.silence.seconds > SLOW]
     if not slow:
-        return ruled_out("no stream that completed was silent for longer than {0:.0f} s".format(SLOW))
+        return ruled_out(f"no stream that completed was silent for longer than {SLOW:.0f} s")
     sent = slow[0]
     seconds = sent.silence.seconds if sent.silence else 0.0
-    reason = "{0}: {1:.0f} s of silence, then it completed; {2}".format(sent.case, seconds, _clock_words(sent.standing))
-    summary = "The streams on {0} are slow, not hung: {1} was silent for {2:.0f} s and then completed".format(
+    reason = f"{sent.case}: {seconds:.0f} s of silence, then it completed; {_clock_words(sent.standing)}"
+    summary = "The streams on {} are slow, not hung: {} was silent for {:.0f} s and then completed".format(
         facts.run["host"], sent.case, seconds
     )
     return Claim(LIKELY, reason, summary, "medium")
@@ -269,7 +283,14 @@ RULES = (
         ("check-2",),
         "Look up the Xid, drain the host and reset or replace the GPU before the server is started again.",
     ),
-    Rule("engine_dead", 1, engine_dead, ("symptom-health", "symptom-accepted", "step-1", "step-2", "step-3", "check-1"), ("step-2", "check-1"), _RESTART),
+    Rule(
+        "engine_dead",
+        1,
+        engine_dead,
+        ("symptom-health", "symptom-accepted", "step-1", "step-2", "step-3", "check-1"),
+        ("step-2", "check-1"),
+        _RESTART,
+    ),
     Rule(
         "engine_asleep",
         1,
@@ -286,14 +307,22 @@ RULES = (
         ("symptom-silence",),
         "Wait or add capacity; see which clients hold the running requests (--max-num-seqs bounds them).",
     ),
-    Rule("kv_cache_exhausted", 1, kv_cache_exhausted, _SILENT, ("symptom-silence",), "Lower --max-model-len or give the KV cache more memory. " + _RESTART),
+    Rule(
+        "kv_cache_exhausted",
+        1,
+        kv_cache_exhausted,
+        _SILENT,
+        ("symptom-silence",),
+        "Lower --max-model-len or give the KV cache more memory. " + _RESTART,
+    ),
     Rule(
         "engine_stalled",
         1,
         engine_stalled,
-        _SILENT + ("check-1", "check-3"),
+        (*_SILENT, "check-1", "check-3"),
         ("symptom-silence", "step-1"),
-        "If a process of it is stopped (state T), kill -CONT it. Else keep its stacks (py-spy dump --nonblocking) and restart. " + _RESTART,
+        "If a process of it is stopped (state T), kill -CONT it. Else keep its stacks (py-spy dump --nonblocking). "
+        + _RESTART,
     ),
     Rule(
         "slow_generation",

@@ -22,7 +22,7 @@ class Claim(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """``for_``: rows that speak for the cause where they fail or warn; ``against``: rows that speak against it where they pass.
+    """``for_``: rows that speak for the cause where they fail or warn; ``against``: against it where they pass.
 
     ``fix``: what to do, with the fields host, unit and base_url.
     """

@@ -28,11 +28,11 @@ def crash_loop(facts: Facts) -> Claim:
     gave_up = unit.now("Result") == "start-limit-hit"
     looping = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
     if not (looping or gave_up or during > 0):
-        return ruled_out("{0}, {1} restarts".format(unit.state, restarts))
+        return ruled_out(f"{unit.state}, {restarts} restarts")
     exits = facts.logs.unit.get("usage_error") or facts.logs.unit.get("engine_dead") or facts.logs.unit.get("exit")
-    last_words = exits.lines[-1]["text"].strip() if exits else "exit status {0}".format(unit.now("ExecMainStatus"))
-    reason = "{0} restarts, {1}; {2}".format(restarts, unit.state, last_words)
-    summary = "{0} on {1} is started again and again and never comes up ({2} restarts so far): {3}".format(
+    last_words = exits.lines[-1]["text"].strip() if exits else "exit status {}".format(unit.now("ExecMainStatus"))
+    reason = f"{restarts} restarts, {unit.state}; {last_words}"
+    summary = "{} on {} is started again and again and never comes up ({} restarts so far): {}".format(
         _unit_name(facts), facts.run["host"], restarts, last_words
     )
     return Claim(CONFIRMED, reason, summary)
@@ -47,16 +47,14 @@ def service_down(facts: Facts) -> Claim:
     host, base_url = facts.run["host"], facts.target.get("base_url", "")
     refused = facts.sent[0].stream["end"]["reason"]
     if not facts.unit.known:
-        summary = "Nothing answers at {0} on {1}: {2}".format(base_url, host, refused)
-        return Claim(CONFIRMED, "{0}; {1}".format(refused, facts.unit.reason), summary, "medium")
+        summary = f"Nothing answers at {base_url} on {host}: {refused}"
+        return Claim(CONFIRMED, f"{refused}; {facts.unit.reason}", summary, "medium")
     state = facts.unit.state
     if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
-        summary = "{0} on {1} is not running: it is {2}".format(_unit_name(facts), host, state)
-        return Claim(CONFIRMED, "{0}; {1}".format(state, refused), summary)
-    summary = "{0} on {1} is {2} and does not listen at {3} (yet?): {4}".format(
-        _unit_name(facts), host, state, base_url, refused
-    )
-    return Claim(LIKELY, "{0}, and nothing listens: {1}".format(state, refused), summary, "medium")
+        summary = f"{_unit_name(facts)} on {host} is not running: it is {state}"
+        return Claim(CONFIRMED, f"{state}; {refused}", summary)
+    summary = f"{_unit_name(facts)} on {host} is {state} and does not listen at {base_url} (yet?): {refused}"
+    return Claim(LIKELY, f"{state}, and nothing listens: {refused}", summary, "medium")
 
 
 def endpoint_unreachable(facts: Facts) -> Claim:
@@ -68,12 +66,12 @@ def endpoint_unreachable(facts: Facts) -> Claim:
     first = facts.sent[0].stream
     base_url, host = facts.target.get("base_url", ""), facts.run["host"]
     if not_http(first):
-        reason = "what listens at {0} does not speak HTTP: {1}".format(base_url, first["end"]["reason"])
-        return Claim(CONFIRMED, reason, "{0} on {1} is no HTTP server: {2}".format(base_url, host, first["end"]["reason"]))
+        reason = "what listens at {} does not speak HTTP: {}".format(base_url, first["end"]["reason"])
+        return Claim(CONFIRMED, reason, "{} on {} is no HTTP server: {}".format(base_url, host, first["end"]["reason"]))
     elsewhere = other_addresses(facts)
     if facts.unit.now("ActiveState") == "active" and elsewhere:
-        reason = "{0}; the unit's server listens at {1}".format(first["end"]["reason"], ", ".join(elsewhere))
-        summary = "Nothing answers at {0} on {1}, while the server of {2} listens at {3}".format(
+        reason = "{}; the unit's server listens at {}".format(first["end"]["reason"], ", ".join(elsewhere))
+        summary = "Nothing answers at {} on {}, while the server of {} listens at {}".format(
             base_url, host, _unit_name(facts), ", ".join(elsewhere)
         )
         return Claim(CONFIRMED, reason, summary)
@@ -85,7 +83,9 @@ def other_addresses(facts: Facts) -> List[str]:
     main = [p["pid"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"]
     asked = ":" + facts.target.get("base_url", "").rsplit(":", 1)[-1]
     listening = facts.target.get("sockets", {}).get("listening", [])
-    return [s["local"] for s in listening if s["pid"] in main and s["pid"] is not None and not s["local"].endswith(asked)]
+    return [
+        s["local"] for s in listening if s["pid"] in main and s["pid"] is not None and not s["local"].endswith(asked)
+    ]
 
 
 def auth_rejected(facts: Facts) -> Claim:
@@ -95,10 +95,10 @@ def auth_rejected(facts: Facts) -> Claim:
 
 def request_rejected(facts: Facts) -> Claim:
     """Any other 4xx: the request is refused at once. Not a hang."""
-    return _rejected(facts, tuple(range(400, 401)) + (404, 405, 409, 413, 415, 422, 429), "rejects the request")
+    return _rejected(facts, (*tuple(range(400, 401)), 404, 405, 409, 413, 415, 422, 429), "rejects the request")
 
 
-def _rejected(facts: Facts, statuses: "tuple[int, ...]", what: str) -> Claim:
+def _rejected(facts: Facts, statuses: tuple[int, ...], what: str) -> Claim:
     answered = [s for s in facts.sent if s.stream["http_status"] is not None]
     if not answered:
         return not_tested("no request was answered")
@@ -106,8 +106,8 @@ def _rejected(facts: Facts, statuses: "tuple[int, ...]", what: str) -> Claim:
     if not refused:
         return ruled_out("no request was refused with " + " or ".join(str(s) for s in statuses[:2]))
     words = _server_words(refused[0])
-    reason = "{0}: HTTP {1}: {2}".format(refused[0].case, refused[0].stream["http_status"], words)
-    summary = "The server on {0} {1}: HTTP {2} to the case {3}: {4}".format(
+    reason = "{}: HTTP {}: {}".format(refused[0].case, refused[0].stream["http_status"], words)
+    summary = "The server on {} {}: HTTP {} to the case {}: {}".format(
         facts.run["host"], what, refused[0].stream["http_status"], refused[0].case, words
     )
     return Claim(CONFIRMED, reason, summary)
@@ -135,7 +135,7 @@ RULES = (
         "crash_loop",
         None,
         crash_loop,
-        _UNREACHED + ("step-2",),
+        (*_UNREACHED, "step-2"),
         ("symptom-health", "check-1"),
         "Read why it exits: ansible {host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager', "
         "and correct its command line or configuration.",

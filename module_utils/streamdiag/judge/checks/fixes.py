@@ -23,7 +23,7 @@ def reasoning_off(facts: Facts) -> Finding:
 def compat_mode_off(facts: Facts) -> Finding:
     """Needs a controlled restart, which a diagnosis never does."""
     mode = facts.target.get("compat_mode", "unknown")
-    return skip("compatibility mode is {0} by the command line; only a controlled restart could show its effect".format(mode))
+    return skip(f"compatibility mode is {mode} by the command line; only a controlled restart could show its effect")
 
 
 def debug_logging(facts: Facts) -> Finding:
@@ -31,7 +31,9 @@ def debug_logging(facts: Facts) -> Finding:
     if "debug_buffering" in facts.logs.unit:
         seen = facts.logs.unit["debug_buffering"]
         quotes = [facts.quote("journal.json", line["text"]) for line in seen.lines[:2]]
-        return Finding("warn", seen.meaning.title, "response logging is on and holds every stream back until its end", quotes)
+        return Finding(
+            "warn", seen.meaning.title, "response logging is on and holds every stream back until its end", quotes
+        )
     return skip("not switched on by a diagnosis, which changes nothing")
 
 
@@ -40,19 +42,31 @@ def token_limits(facts: Facts) -> Finding:
     if not facts.sent:
         return skip("no stream was sent")
     limit = facts.target.get("flags", {}).get("max-model-len") or "not on the command line"
-    words, evidence, cut = ["--max-model-len: {0}".format(limit)], [facts.quote("target.json", "max-model-len: {0}".format(limit))], []
-    ended = [s for s in facts.sent if any(name_of(e).startswith("response.") for e in s.stream["events"]) and s.completed]
+    words, evidence, cut = (
+        [f"--max-model-len: {limit}"],
+        [facts.quote("target.json", f"max-model-len: {limit}")],
+        [],
+    )
+    ended = [
+        s for s in facts.sent if any(name_of(e).startswith("response.") for e in s.stream["events"]) and s.completed
+    ]
     if not ended:
         return skip("no stream came to its end, so no limit can be seen")
     for sent in ended:
-        asked = sent.stream["request_body"].get("max_output_tokens") if isinstance(sent.stream["request_body"], dict) else None
+        asked = (
+            sent.stream["request_body"].get("max_output_tokens")
+            if isinstance(sent.stream["request_body"], dict)
+            else None
+        )
         reason = cut_by_limit(sent.stream)
-        words.append("{0}: asked for {1}, {2}".format(sent.case, asked, "cut by " + reason if reason else "not cut"))
+        words.append("{}: asked for {}, {}".format(sent.case, asked, "cut by " + reason if reason else "not cut"))
         evidence.append(facts.quote_stream(sent.case, words[-1]))
         if reason and reason != "max_output_tokens":
             cut.append(sent.case)
     if cut:
-        return Finding("warn", "; ".join(words), "cut by something else than the probe's own limit: " + ", ".join(cut), evidence)
+        return Finding(
+            "warn", "; ".join(words), "cut by something else than the probe's own limit: " + ", ".join(cut), evidence
+        )
     return Finding("pass", "; ".join(words), "no limit but the probe's own cut an answer", evidence)
 
 

@@ -15,31 +15,31 @@ def process_alive(facts: Facts) -> Finding:
     processes = facts.target.get("processes", {})
     listed = processes.get("processes", [])
     if not facts.unit.known and not listed:
-        return skip("{0}; {1}".format(facts.unit.reason, processes.get("reason", "no process was found")))
-    words = ["unit {0}".format(facts.unit.state)] if facts.unit.known else [facts.unit.reason]
+        return skip("{}; {}".format(facts.unit.reason, processes.get("reason", "no process was found")))
+    words = [f"unit {facts.unit.state}"] if facts.unit.known else [facts.unit.reason]
     restarts = facts.unit.number("NRestarts")
     if facts.unit.known:
-        words.append("{0} restarts".format(restarts))
+        words.append(f"{restarts} restarts")
     words += [_process(process) for process in listed]
     halted = [p for p in _latest(facts) if p["state"] in HALTED_STATES]
     evidence = [facts.quote("target.json", "; ".join(words))]
     if facts.unit.after:
-        text = "after the streams: {0}, result {1}".format(facts.unit.state, facts.unit.now("Result"))
+        text = "after the streams: {}, result {}".format(facts.unit.state, facts.unit.now("Result"))
         evidence.append(facts.quote("machine.json", text))
     observed = "; ".join(words)
     if facts.unit.known and facts.unit.now("ActiveState") != "active":
-        return Finding("fail", observed, "the unit is {0}".format(facts.unit.state), evidence)
+        return Finding("fail", observed, f"the unit is {facts.unit.state}", evidence)
     if facts.vanished:
-        names = ", ".join("{0} ({1})".format(p["pid"], p["role"]) for p in facts.vanished)
+        names = ", ".join("{} ({})".format(p["pid"], p["role"]) for p in facts.vanished)
         evidence.append(facts.quote("machine.json", "gone after the streams: " + names))
         return Finding("fail", observed, "gone since the streams began: " + names, evidence)
     if halted:
-        names = ", ".join("{0} ({1}) in state {2}".format(p["pid"], p["role"], p["state"]) for p in halted)
+        names = ", ".join("{} ({}) in state {}".format(p["pid"], p["role"], p["state"]) for p in halted)
         return Finding("fail", observed, "alive but executing nothing: " + names, evidence)
     if not listed:
-        return skip("{0}; {1}".format(facts.unit.state, processes.get("reason", "no process was found")))
+        return skip("{}; {}".format(facts.unit.state, processes.get("reason", "no process was found")))
     if restarts:
-        return Finding("warn", observed, "systemd has restarted it {0} times".format(restarts), evidence)
+        return Finding("warn", observed, f"systemd has restarted it {restarts} times", evidence)
     return Finding("pass", observed, "every process of the server is there and may run", evidence)
 
 
@@ -53,7 +53,7 @@ def _latest(facts: Facts) -> List[Process]:
 
 
 def _process(process: Process) -> str:
-    return "{0} {1}: state {2}, {3:.1f} s CPU, {4:.0f} MB".format(
+    return "{} {}: state {}, {:.1f} s CPU, {:.0f} MB".format(
         process["role"], process["pid"], process["state"], process.get("cpu", 0.0), process.get("rss_bytes", 0) / 1e6
     )
 
@@ -66,7 +66,7 @@ def gpu_in_use(facts: Facts) -> Finding:
     xid = facts.logs.kernel.get("xid")
     if xid is not None:
         quotes = [facts.quote("journal.json", line["text"]) for line in xid.lines[:3]]
-        return Finding("fail", "{0} Xid lines".format(len(xid.lines)), "the GPU driver reported faults", quotes)
+        return Finding("fail", f"{len(xid.lines)} Xid lines", "the GPU driver reported faults", quotes)
     if gpus["state"] == "absent":
         return skip(gpus["reason"])
     if gpus["state"] != "ok":
@@ -76,7 +76,7 @@ def gpu_in_use(facts: Facts) -> Finding:
     lost = [gpu for gpu in gpus["gpus"] if gpu.get("lost")]
     broken = [gpu for gpu in gpus["gpus"] if gpu.get("ecc_uncorrected")]
     if lost:
-        return Finding("fail", "; ".join(words), "a GPU is lost: {0}".format(lost[0].get("lost")), evidence)
+        return Finding("fail", "; ".join(words), "a GPU is lost: {}".format(lost[0].get("lost")), evidence)
     if broken:
         return Finding("warn", "; ".join(words), "uncorrected ECC errors since the driver was loaded", evidence)
     return Finding("pass", "; ".join(words), "every GPU answers without errors", evidence)
@@ -84,12 +84,12 @@ def gpu_in_use(facts: Facts) -> Finding:
 
 def _gpu(gpu: Gpu) -> str:
     if gpu.get("lost"):
-        return "GPU {0}: {1}".format(gpu["index"], gpu["lost"])
+        return "GPU {}: {}".format(gpu["index"], gpu["lost"])
     used, total = gpu.get("memory_used_bytes"), gpu.get("memory_total_bytes")
-    memory = "{0:.0f} of {1:.0f} GB".format(used / 1e9, total / 1e9) if used is not None and total else "memory unknown"
+    memory = f"{used / 1e9:.0f} of {total / 1e9:.0f} GB" if used is not None and total else "memory unknown"
     busy = gpu.get("utilization_percent")
-    return "GPU {0} {1}: {2}, {3}".format(
-        gpu["index"], gpu["name"], "{0:.0f} % busy".format(busy) if busy is not None else "load unknown", memory
+    return "GPU {} {}: {}, {}".format(
+        gpu["index"], gpu["name"], f"{busy:.0f} % busy" if busy is not None else "load unknown", memory
     )
 
 
@@ -97,16 +97,16 @@ def active_requests(facts: Facts) -> Finding:
     """Gauges and counters, ``/load`` where it counts, open connections on the port."""
     metrics, after = facts.metrics, facts.machine.get("metrics", {})
     if not metrics:
-        return skip("/metrics was not answered: {0}".format(after.get("reason", "the host was not looked at")))
+        return skip("/metrics was not answered: {}".format(after.get("reason", "the host was not looked at")))
     last = metrics[-1]
-    words = ["{0} running, {1} waiting".format(_number(last.get("running")), _number(last.get("waiting")))]
+    words = ["{} running, {} waiting".format(_number(last.get("running")), _number(last.get("waiting")))]
     connections = facts.machine.get("sockets", {}).get("connections")
     if connections is not None:
         open_ = [c for c in connections if c["state"] == "ESTABLISHED"]
-        words.append("{0} open connections".format(len(open_)))
+        words.append(f"{len(open_)} open connections")
     before = facts.target.get("metrics", {}).get("running")
     if before:
-        words.append("{0} were running before the first stream".format(_number(before)))
+        words.append(f"{_number(before)} were running before the first stream")
     evidence = [facts.quote("machine.json" if after.get("state") == "ok" else "target.json", "; ".join(words))]
     if last.get("running") is None:
         return skip("/metrics carries no gauges (is --disable-log-stats set?)")
@@ -114,12 +114,12 @@ def active_requests(facts: Facts) -> Finding:
         reason = "requests are still counted as running after all of ours were closed"
         return Finding("warn", "; ".join(words), reason, evidence)
     if after.get("state") != "ok":
-        return Finding("warn", "; ".join(words), "/metrics stopped answering: {0}".format(after.get("reason")), evidence)
+        return Finding("warn", "; ".join(words), "/metrics stopped answering: {}".format(after.get("reason")), evidence)
     return Finding("pass", "; ".join(words), "no request is left behind", evidence)
 
 
 def _number(value: object) -> str:
-    return "unknown" if value is None else "{0:g}".format(float(str(value)))
+    return "unknown" if value is None else f"{float(str(value)):g}"
 
 
 def recent_log(facts: Facts) -> Finding:
@@ -128,9 +128,9 @@ def recent_log(facts: Facts) -> Finding:
     if logs.unreadable:
         return skip(logs.unreadable)
     excerpt = "\n".join(line["text"] for line in logs.unit_lines[-12:])
-    observed = "{0} lines; {1}".format(
+    observed = "{} lines; {}".format(
         len(logs.unit_lines),
-        ", ".join("{0}: {1}".format(s.meaning.title, len(s.lines)) for s in logs.unit.values()) or "none classified",
+        ", ".join(f"{s.meaning.title}: {len(s.lines)}" for s in logs.unit.values()) or "none classified",
     )
     if not logs.unit_lines:
         return Finding("warn", "no line", "the unit logged nothing in the window", [facts.quote("journal.json", "")])

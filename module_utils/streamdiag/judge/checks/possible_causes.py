@@ -18,14 +18,18 @@ _SHOWN = ("confirmed", "likely")
 
 def judge_possible_causes(causes: List[Cause], checks: Dict[str, Check]) -> List[Check]:
     """The rows ``cause-1`` … ``cause-4``. ``checks``: the rows that the causes rest on."""
-    return [_row(id_, title, [c for c in causes if c["checklist_cause"] == number], checks) for id_, title, number in ROWS]
+    return [
+        _row(id_, title, [c for c in causes if c["checklist_cause"] == number], checks) for id_, title, number in ROWS
+    ]
 
 
 def _row(id_: str, title: str, causes: List[Cause], checks: Dict[str, Check]) -> Check:
     shown = [c for c in causes if c["state"] in _SHOWN]
     possible = [c for c in causes if c["state"] == "possible"]
     untested = [c for c in causes if c["state"] == "not_tested"]
-    words = "; ".join("{0} {1}: {2}".format(c["id"], c["state"].replace("_", " "), c["reason"]) for c in causes if c not in untested)
+    words = "; ".join(
+        "{} {}: {}".format(c["id"], c["state"].replace("_", " "), c["reason"]) for c in causes if c not in untested
+    )
     evidence: List[Quote] = []
     for cause in shown:
         for check in cause["evidence_for"]:
@@ -39,4 +43,6 @@ def _row(id_: str, title: str, causes: List[Cause], checks: Dict[str, Check]) ->
         status, reason = "skip", "not tested: " + ", ".join(c["id"] for c in untested)
     elif not causes:
         status, reason = "skip", "nothing in this run could test it"
-    return Check(id=id_, title=title, status=status, observed=words, expected="ruled out", reason=reason, evidence=evidence)
+    return Check(
+        id=id_, title=title, status=status, observed=words, expected="ruled out", reason=reason, evidence=evidence
+    )

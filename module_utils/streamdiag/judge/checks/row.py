@@ -34,7 +34,7 @@ def judge_row(row: Row, facts: Facts) -> Check:
     try:
         finding = row.judge(facts)
     except Exception as broken:  # a bug in one rule must not cost the engineer the other rows
-        finding = Finding("error", "", "the check itself broke: {0}: {1}".format(type(broken).__name__, broken), [])
+        finding = Finding("error", "", f"the check itself broke: {type(broken).__name__}: {broken}", [])
     return Check(
         id=row.id,
         title=row.title,

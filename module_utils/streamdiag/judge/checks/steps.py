@@ -28,17 +28,17 @@ def server_log(facts: Facts) -> Finding:
     """The classified journal and kernel log."""
     logs = facts.logs
     if logs.unreadable and logs.kernel_unreadable:
-        return skip("journal: {0}; kernel log: {1}".format(logs.unreadable, logs.kernel_unreadable))
+        return skip(f"journal: {logs.unreadable}; kernel log: {logs.kernel_unreadable}")
     seen = [s for id_, s in logs.unit.items() if id_ in TROUBLE]
     seen += [s for id_, s in logs.kernel.items() if id_ in KERNEL_TROUBLE]
     evidence = [facts.quote("journal.json", line["text"]) for s in seen for line in s.lines[:3]]
-    unread = ["{0}: {1}".format(n, r) for n, r in (("journal", logs.unreadable), ("kernel log", logs.kernel_unreadable)) if r]
-    counts = "; ".join("{0} ({1} lines)".format(s.meaning.title, len(s.lines)) for s in seen)
+    unread = [f"{n}: {r}" for n, r in (("journal", logs.unreadable), ("kernel log", logs.kernel_unreadable)) if r]
+    counts = "; ".join(f"{s.meaning.title} ({len(s.lines)} lines)" for s in seen)
     if seen:
-        return Finding("fail", counts, "; ".join(["the log names trouble"] + unread), evidence)
+        return Finding("fail", counts, "; ".join(["the log names trouble", *unread]), evidence)
     if unread:
         return skip("; ".join(unread) + "; the part that was read names no trouble")
-    observed = "{0} lines of the unit, none of trouble".format(len(logs.unit_lines))
+    observed = f"{len(logs.unit_lines)} lines of the unit, none of trouble"
     return Finding("pass", observed, "no error in the window", [facts.quote("journal.json", observed)])
 
 
@@ -59,17 +59,17 @@ def heartbeat(facts: Facts) -> Finding:
     """Pings seen in a real silence longer than the interval; a short silence proves nothing either way."""
     long_enough = [s for s in facts.sent if any(gap.seconds > PING_INTERVAL for gap in silences(s.stream))]
     if not long_enough:
-        return skip("no silence was longer than {0:.0f} s, so no ping was due".format(PING_INTERVAL))
+        return skip(f"no silence was longer than {PING_INTERVAL:.0f} s, so no ping was due")
     words, evidence, silent = [], [], []
     for sent in long_enough:
         count = pings(sent.stream)
         longest = max(gap.seconds for gap in silences(sent.stream))
-        words.append("{0}: {1} pings in a silence of {2:.0f} s".format(sent.case, count, longest))
+        words.append(f"{sent.case}: {count} pings in a silence of {longest:.0f} s")
         evidence.append(facts.quote_stream(sent.case, words[-1]))
         if not count:
             silent.append(sent.case)
     if silent:
-        reason = "no heartbeat in: {0}; upstream vLLM has none on /v1/responses".format(", ".join(silent))
+        reason = "no heartbeat in: {}; upstream vLLM has none on /v1/responses".format(", ".join(silent))
         return Finding("warn", "; ".join(words), reason, evidence)
     return Finding("pass", "; ".join(words), "the heartbeat came", evidence)
 
@@ -80,16 +80,16 @@ def longer_timeout(facts: Facts) -> Finding:
         return skip("no stream was sent")
     slow: List[StreamFacts] = [s for s in facts.sent if s.completed and s.stream["end"]["t"] > CLIENT_TIMEOUT]
     if slow:
-        words = "; ".join("{0} took {1:.0f} s".format(s.case, s.stream["end"]["t"]) for s in slow)
+        words = "; ".join("{} took {:.0f} s".format(s.case, s.stream["end"]["t"]) for s in slow)
         evidence = [facts.quote_stream(s.case, words) for s in slow]
-        reason = "complete, but later than a client's {0:.0f} s: a longer timeout helps".format(CLIENT_TIMEOUT)
+        reason = f"complete, but later than a client's {CLIENT_TIMEOUT:.0f} s: a longer timeout helps"
         return Finding("warn", words, reason, evidence)
     stalled = [s for s in facts.sent if s.outcome == "stalled"]
     if not stalled:
         if all(s.completed for s in facts.sent):
-            return skip("every stream completed within {0:.0f} s: nothing to wait for".format(CLIENT_TIMEOUT))
+            return skip(f"every stream completed within {CLIENT_TIMEOUT:.0f} s: nothing to wait for")
         return skip("no stream fell silent: waiting longer is not the question")
-    words = "; ".join("{0} was held open for {1:.1f} s".format(s.case, s.stream["end"]["t"]) for s in stalled)
+    words = "; ".join("{} was held open for {:.1f} s".format(s.case, s.stream["end"]["t"]) for s in stalled)
     evidence = [facts.quote_stream(s.case, s.stream["end"]["reason"]) for s in stalled]
     if all(s.stream["end"]["how"] == "stopped" for s in stalled):
         return Finding("fail", words, "nothing moved meanwhile, so a longer timeout cannot help", evidence)
@@ -103,10 +103,10 @@ def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
     events = acting_events(sent.stream)
     deltas = sum(1 for event in events if name_of(event).endswith(".delta"))
     last = name_of(events[-1]) if events else "none"
-    observed = "{0}: {1} events, {2} of them deltas, last {3}, {4:.2f} s".format(
+    observed = "{}: {} events, {} of them deltas, last {}, {:.2f} s".format(
         sent.outcome, len(events), deltas, last, sent.stream["end"]["t"]
     )
-    evidence = [facts.quote_stream(case, "{0}; {1}".format(observed, sent.stream["end"]["reason"]))]
+    evidence = [facts.quote_stream(case, "{}; {}".format(observed, sent.stream["end"]["reason"]))]
     if not sent.completed:
         return Finding("fail", observed, bad, evidence)
     if not deltas:

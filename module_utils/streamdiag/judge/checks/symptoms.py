@@ -21,8 +21,8 @@ def health(facts: Facts) -> Finding:
     words, evidence, statuses = [], [], []
     for file, path, endpoint in answers:
         moment = "before" if file == "target.json" else "after"
-        answer = "HTTP {0}".format(endpoint["http_status"]) if endpoint["state"] == "ok" else endpoint["reason"]
-        words.append("{0} {1}: {2} in {3:.2f} s".format(path, moment, answer, endpoint["seconds"]))
+        answer = "HTTP {}".format(endpoint["http_status"]) if endpoint["state"] == "ok" else endpoint["reason"]
+        words.append("{} {}: {} in {:.2f} s".format(path, moment, answer, endpoint["seconds"]))
         evidence.append(facts.quote(file, words[-1]))
         if path == "/health":
             statuses.append(endpoint["http_status"] if endpoint["state"] == "ok" else None)
@@ -30,7 +30,9 @@ def health(facts: Facts) -> Finding:
     if all(status == 200 for status in statuses):
         return Finding("pass", observed, "it answers; that alone does not prove that the engine lives", evidence)
     if 200 in statuses:
-        return Finding("fail", observed, "it answered before the streams and not after them, or the other way", evidence)
+        return Finding(
+            "fail", observed, "it answered before the streams and not after them, or the other way", evidence
+        )
     return Finding("fail", observed, "the health check is not answered with 200", evidence)
 
 
@@ -43,16 +45,16 @@ def accepted(facts: Facts) -> Finding:
         stream = sent.stream
         kind = stream["response_headers"].get("content-type", "").split(";")[0]
         if stream["http_status"] is None:
-            text = "{0}: no HTTP answer ({1})".format(sent.case, stream["end"]["reason"])
+            text = "{}: no HTTP answer ({})".format(sent.case, stream["end"]["reason"])
         else:
-            text = "{0}: HTTP {1} {2} after {3:.2f} s".format(
+            text = "{}: HTTP {} {} after {:.2f} s".format(
                 sent.case, stream["http_status"], kind or "without a content type", stream["t_headers"] or 0.0
             )
         words.append(text)
         if stream["http_status"] != 200 or kind != "text/event-stream":
             bad.append(sent.case)
             if stream["body"]:
-                text = "{0}: {1}".format(text, stream["body"][:500])
+                text = "{}: {}".format(text, stream["body"][:500])
         evidence.append(facts.quote_stream(sent.case, text))
     if bad:
         return Finding("fail", "; ".join(words), "not accepted as a stream: " + ", ".join(bad), evidence)
@@ -69,9 +71,9 @@ def first_event(facts: Facts) -> Finding:
         events = sent.stream["events"]
         if not events:
             missing.append(sent.case)
-            words.append("{0}: no event in {1:.1f} s".format(sent.case, sent.stream["end"]["t"]))
+            words.append("{}: no event in {:.1f} s".format(sent.case, sent.stream["end"]["t"]))
         else:
-            words.append("{0}: {1} after {2:.2f} s".format(sent.case, events[0]["name"], events[0]["t"]))
+            words.append("{}: {} after {:.2f} s".format(sent.case, events[0]["name"], events[0]["t"]))
             if events[0]["t"] > PROMPT_FIRST_EVENT:
                 late.append(sent.case)
         evidence.append(facts.quote_stream(sent.case, words[-1]))
@@ -91,7 +93,7 @@ def silence(facts: Facts) -> Finding:
     for sent in accepted_streams:
         if sent.silence is None:
             continue
-        text = "{0}: {1:.1f} s after {2}".format(sent.case, sent.silence.seconds, sent.silence.after)
+        text = f"{sent.case}: {sent.silence.seconds:.1f} s after {sent.silence.after}"
         if sent.outcome == "stalled":
             bad.append(sent.case)
             text += ", and no event after it"
