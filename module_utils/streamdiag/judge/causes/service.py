@@ -9,10 +9,8 @@ from ..facts import Facts, StreamFacts
 from ..streams import not_http
 from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
 
-#: A unit that has been restarted this often and still does not answer is in a loop.
+#: Restarts within minutes, with no answer in between, that make a loop.
 LOOP_RESTARTS = 2
-#: Seconds since the start of the main process within which a loop's latest attempt falls.
-LOOP_AGE = 300.0
 
 
 def crash_loop(facts: Facts) -> Claim:
@@ -24,18 +22,25 @@ def crash_loop(facts: Facts) -> Claim:
     unit = facts.unit
     if not unit.known:
         return not_tested(unit.reason)
-    restarts, during = unit.number("NRestarts"), unit.restarts_during_run
-    gave_up = unit.now("Result") == "start-limit-hit"
-    looping = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
-    if not (looping or gave_up or during > 0):
+    restarts, seen = unit.number("NRestarts"), facts.logs.unit.get("restart")
+    looping = (
+        unit.now("Result") == "start-limit-hit"
+        or unit.restarts_during_run > 0
+        or (unit.now("SubState") == "auto-restart" and restarts >= LOOP_RESTARTS)
+        or (seen is not None and len(seen.lines) >= LOOP_RESTARTS)
+    )
+    # A count alone may be months old: the server may just be loading.
+    perhaps = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
+    if not (looping or perhaps):
         return ruled_out(f"{unit.state}, {restarts} restarts")
     exits = facts.logs.unit.get("usage_error") or facts.logs.unit.get("engine_dead") or facts.logs.unit.get("exit")
-    last_words = exits.lines[-1]["text"].strip() if exits else "exit status {}".format(unit.now("ExecMainStatus"))
+    last_words = exits.lines[-1]["text"].strip() if exits else f"exit status {unit.now('ExecMainStatus')}"
     reason = f"{restarts} restarts, {unit.state}; {last_words}"
-    summary = "{} on {} is started again and again and never comes up ({} restarts so far): {}".format(
-        _unit_name(facts), facts.run["host"], restarts, last_words
+    summary = (
+        f"{_unit_name(facts)} on {facts.run['host']} is started again and again and never comes up "
+        f"({restarts} restarts so far): {last_words}"
     )
-    return Claim(CONFIRMED, reason, summary)
+    return Claim(CONFIRMED, reason, summary) if looping else Claim(LIKELY, reason, summary, "medium")
 
 
 def service_down(facts: Facts) -> Claim:

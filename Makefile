@@ -1,0 +1,40 @@
+# make demo · make test: everything else is below. A fresh machine needs Python 3.11 to 3.13 and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test test-hosts test-vllm lint clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## the virtual environment with everything pinned
+
+$(STAMP): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python %d.%d found; 3.11 to 3.13 is needed: make PYTHON=python3.11 …" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what requirements-dev.txt pins into $(VENV) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(STAMP) ## the incident on this machine: a hanging server is started, diagnosed and stopped
+	@$(BIN)/python -m simulator.demo
+
+test: $(STAMP) ## unit, module, simulator and playbook tests; what this machine cannot do is skipped by name
+	@$(BIN)/python -m pytest -q -m "not hosts and not vllm"
+
+test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time debootstraps, minutes)
+	@$(BIN)/python -m pytest -q -m hosts
+
+test-vllm: $(STAMP) ## a real vLLM on real hosts, every fault (root; the first time installs 3.4 GB)
+	@$(BIN)/python -m pytest -q -m vllm
+
+lint: $(STAMP) ## ruff, mypy --strict, ansible-lint with profile production
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/ansible-lint --strict --offline
+
+clean: ## remove the virtual environment and caches (reports stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible
