@@ -9,6 +9,7 @@ import httpx
 
 from ..bundle import Endpoint, Metrics
 from .client import trust_store
+from .greeting import read_greeting
 from .metrics import parse_metrics
 
 #: What is asked beside the streams. ``/load`` counts only with ``--enable-server-load-tracking``.
@@ -51,6 +52,10 @@ def get(base_url: str, path: str, api_key: str = "", timeout: float = 3.0) -> En
 def get_all(base_url: str, api_key: str = "") -> Dict[str, Endpoint]:
     """All of PATHS. A server that leaves ``/health`` unanswered is not asked again for each of the others."""
     health = get(base_url, PATHS[0], api_key)
+    if health["state"] != "ok" and not health["reason"].startswith("Connect"):
+        greeting = read_greeting(base_url)
+        if greeting:
+            health["reason"] += f"; it greets with {greeting!r}, so it is no HTTP server"
     found = {PATHS[0]: health}
     for path in PATHS[1:]:
         if health["state"] == "ok":

@@ -132,8 +132,8 @@ def server_processes(unit: Unit, base_url: str) -> Processes:
             return Processes(state=unit["state"], reason=unit["reason"], processes=[])
         return read_processes(pid, "")
     properties = unit["properties"]
-    pid = properties.get("MainPID", "0")
-    return read_processes(int(pid) if pid.isdigit() else 0, properties.get("ControlGroup", ""))
+    main_pid = properties.get("MainPID", "0")
+    return read_processes(int(main_pid) if main_pid.isdigit() else 0, properties.get("ControlGroup", ""))
 
 
 def server_process(processes: Processes) -> Optional[Process]:

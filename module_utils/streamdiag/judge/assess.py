@@ -6,7 +6,7 @@ from typing import List, Optional
 
 from ..store import Bundle
 from .causes import Weighed, to_causes, weigh
-from .causes.rule import CONFIRMED, LIKELY, POSSIBLE
+from .causes.rule import CONFIRMED, LIKELY, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
 from .checks.possible_causes import judge_possible_causes
 from .facts import CASE_ORDER, Facts, gather
@@ -19,11 +19,7 @@ def assess(bundle: Bundle) -> Result:
     facts = gather(bundle)
     checks = judge_rows(facts)
     weighed = weigh(facts)
-    fields = {
-        "host": facts.run["host"],
-        "unit": facts.target.get("unit", {}).get("name", "vllm.service"),
-        "base_url": facts.target.get("base_url", ""),
-    }
+    fields = fix_fields(facts)
     causes = to_causes(weighed, checks, fields)
     ordered = [checks[r.id] for r in SYMPTOMS]
     ordered += judge_possible_causes(causes, checks)
@@ -66,7 +62,7 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
-        summary = "{} could not be reached: {}".format(host, " ".join(unreachable.split()))
+        summary = "{} could not be reached by ssh: {}".format(host, " ".join(unreachable.split()))
         step = f"Try it by hand: ansible {host} -m ansible.builtin.ping"
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])

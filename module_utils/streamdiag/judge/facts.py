@@ -103,6 +103,26 @@ class Facts(NamedTuple):
     def all_unreachable(self) -> bool:
         return bool(self.sent) and all(s.outcome == "unreachable" for s in self.sent)
 
+    @property
+    def ever_http(self) -> bool:
+        """Something that was asked, an endpoint or a stream, answered in HTTP."""
+        around = [answer["http_status"] for path in ("/health", "/v1/models") for _f, answer in self.endpoints(path)]
+        return any(around) or any(sent.stream["http_status"] for sent in self.sent)
+
+    @property
+    def last_seen(self) -> List[Process]:
+        """The server's processes as last seen: beside the last stream that sampled them, else before the streams."""
+        for sent in reversed(self.sent):
+            samples = sent.stream["samples"]["processes"]
+            if samples:
+                return samples[-1]["processes"]
+        return self.target.get("processes", {}).get("processes", [])
+
+    @property
+    def server_name(self) -> str:
+        """The unit's name where there is one, for sentences."""
+        return self.target.get("unit", {}).get("name", "the server") if self.unit.known else "the server"
+
     def endpoints(self, path: str) -> List[Tuple[str, Endpoint]]:
         """The answers to ``GET path`` as (file of the bundle, answer): before the streams, and after them."""
         found: List[Tuple[str, Endpoint]] = []

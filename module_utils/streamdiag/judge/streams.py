@@ -35,7 +35,7 @@ def outcome(stream: Stream) -> str:
         if how in ("refused", "broken") or stream["end"]["deadline"] == "connect" or stream["t_connect"] is None:
             return "unreachable"
         if how == "error":
-            return "unreachable" if not_http(stream) else "failed"
+            return "failed"
         return "stalled"  # connected, and no headers came
     if 400 <= status < 500:
         return "rejected"
@@ -54,11 +54,6 @@ def outcome(stream: Stream) -> str:
         flowing = stream["end"]["deadline"] == "total" and last and last[0].seconds < 5.0
         return "incomplete" if flowing else "stalled"
     return "truncated"
-
-
-def not_http(stream: Stream) -> bool:
-    """True when what answered does not speak HTTP at all."""
-    return stream["http_status"] is None and "RemoteProtocolError" in stream["end"]["reason"] and bool(stream["reads"])
 
 
 def silences(stream: Stream) -> List[Silence]:

@@ -18,6 +18,8 @@ def announcement(result: Result, report: str) -> str:
     if verdict["status"] != "healthy":
         lines.append("  next: " + verdict["next_step"])
     for error in result["tool_errors"]:
+        if error["message"] in verdict["summary"]:
+            continue
         lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
     lines.append("  report: " + report)
     return "\n".join(_one_line(line) for line in lines)

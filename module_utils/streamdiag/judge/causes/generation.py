@@ -58,7 +58,7 @@ def api_server_stalled(facts: Facts) -> Claim:
     reason = f"connected, then no header in {waited:.0f} s, /health silent too; {clocks}"
     stopped = f"; process {halted[0]['pid']} is stopped (state {halted[0]['state']})" if halted else ""
     summary = (
-        f"The API server of {_unit(facts)} on {facts.run['host']} does not run its event loop: connections are "
+        f"The API server of {facts.server_name} on {facts.run['host']} does not run its event loop: connections are "
         f"accepted and never answered, /health neither{stopped}"
     )
     return Claim(CONFIRMED, reason, summary)
@@ -85,7 +85,7 @@ def engine_stalled(facts: Facts) -> Claim:
     silence = f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
     reason = f"{sent.case}: {tokens} in {silence}; {canary}; {_clock_words(standing)}"
     summary = "The engine of {} on {} stopped stepping: {} in {:.0f} s while a request was open; {}; {}".format(
-        _unit(facts), facts.run["host"], tokens, sent.silence.seconds, canary, _clock_words(standing)
+        facts.server_name, facts.run["host"], tokens, sent.silence.seconds, canary, _clock_words(standing)
     )
     if not standing.canary_sent:
         return Claim(POSSIBLE, reason, summary, "low")
@@ -138,7 +138,7 @@ def engine_dead(facts: Facts) -> Claim:
     cut = [s.case for s in bad if s.outcome in ("truncated", "failed")]
     reason = "; ".join(witnesses) + ("; cut: " + ", ".join(cut) if cut else "")
     summary = "The engine core of {} on {} died{}: {}".format(
-        _unit(facts),
+        facts.server_name,
         facts.run["host"],
         f" in the middle of the stream {cut[0]}" if cut else "",
         "; ".join(witnesses),
@@ -157,7 +157,7 @@ def out_of_memory(facts: Facts) -> Claim:
         return ruled_out("every stream completed") if facts.sent else not_tested("no stream was sent")
     if ours or lines is not None:
         text = ours[0]["text"] if ours else (lines.lines[0]["text"] if lines else "")
-        summary = "{} on {} ran out of memory: {}".format(_unit(facts), facts.run["host"], text.strip()[:200])
+        summary = "{} on {} ran out of memory: {}".format(facts.server_name, facts.run["host"], text.strip()[:200])
         return Claim(CONFIRMED, text.strip()[:300], summary)
     if facts.logs.unreadable or facts.logs.kernel_unreadable:
         return not_tested(facts.logs.unreadable or facts.logs.kernel_unreadable)
@@ -251,12 +251,8 @@ def slow_generation(facts: Facts) -> Claim:
     return Claim(LIKELY, reason, summary, "medium")
 
 
-def _unit(facts: Facts) -> str:
-    return facts.target.get("unit", {}).get("name", "the server")
-
-
 _SILENT = ("symptom-silence", "step-1", "step-3", "step-5")
-_RESTART = "Restart it: ansible {host} -b -m ansible.builtin.systemd_service -a 'name={unit} state=restarted'"
+_RESTART = "{restart}"
 
 RULES = (
     Rule(
@@ -265,7 +261,7 @@ RULES = (
         api_server_stalled,
         ("symptom-health", "symptom-accepted", "step-1", "check-1", "check-3"),
         ("symptom-health", "symptom-accepted"),
-        "If its main process is stopped (state T), somebody stopped it: kill -CONT it. " + _RESTART,
+        "{resume}" + _RESTART,
     ),
     Rule(
         "out_of_memory",
@@ -321,8 +317,7 @@ RULES = (
         engine_stalled,
         (*_SILENT, "check-1", "check-3"),
         ("symptom-silence", "step-1"),
-        "If a process of it is stopped (state T), kill -CONT it. Else keep its stacks (py-spy dump --nonblocking). "
-        + _RESTART,
+        "{resume}Keep its stacks first (py-spy dump --nonblocking --pid PID). " + _RESTART,
     ),
     Rule(
         "slow_generation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 from ..facts import Facts
 
@@ -24,7 +24,7 @@ class Claim(NamedTuple):
 class Rule(NamedTuple):
     """``for_``: rows that speak for the cause where they fail or warn; ``against``: against it where they pass.
 
-    ``fix``: what to do, with the fields host, unit and base_url.
+    ``fix``: what to do, with the fields of ``fix_fields``.
     """
 
     id: str
@@ -33,6 +33,29 @@ class Rule(NamedTuple):
     for_: Tuple[str, ...]
     against: Tuple[str, ...]
     fix: str
+
+
+def fix_fields(facts: Facts) -> Dict[str, str]:
+    """What a fix may name: host, unit, base_url, and as whole sentences ``start``, ``restart`` and ``resume``.
+
+    ``resume`` is empty when no process of the server is stopped by a signal.
+    """
+    host, unit = facts.run["host"], facts.target.get("unit", {}).get("name", "vllm.service")
+    command = f"ansible {host} -b -m ansible.builtin"
+    service = f"{command}.systemd_service -a 'name={unit} state="
+    stopped = [str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t")]
+    resume = (
+        f"Let what is stopped go on: {command}.command -a 'kill -CONT {' '.join(stopped)}'. If that does not help: "
+    )
+    by_hand = "tart the server by the means it was started with (this host shows no systemd unit for it)."
+    return {
+        "host": host,
+        "unit": unit,
+        "base_url": facts.target.get("base_url", ""),
+        "start": f"Start it: {service}started'" if facts.unit.known else "S" + by_hand,
+        "restart": f"Restart it: {service}restarted'" if facts.unit.known else "Res" + by_hand,
+        "resume": resume if stopped else "",
+    }
 
 
 def ruled_out(reason: str) -> Claim:

@@ -6,7 +6,6 @@ import json
 from typing import List
 
 from ..facts import Facts, StreamFacts
-from ..streams import not_http
 from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
 
 #: Restarts within minutes, with no answer in between, that make a loop.
@@ -37,7 +36,7 @@ def crash_loop(facts: Facts) -> Claim:
     last_words = exits.lines[-1]["text"].strip() if exits else f"exit status {unit.now('ExecMainStatus')}"
     reason = f"{restarts} restarts, {unit.state}; {last_words}"
     summary = (
-        f"{_unit_name(facts)} on {facts.run['host']} is started again and again and never comes up "
+        f"{facts.server_name} on {facts.run['host']} is started again and again and never comes up "
         f"({restarts} restarts so far): {last_words}"
     )
     return Claim(CONFIRMED, reason, summary) if looping else Claim(LIKELY, reason, summary, "medium")
@@ -56,41 +55,41 @@ def service_down(facts: Facts) -> Claim:
         return Claim(CONFIRMED, f"{refused}; {facts.unit.reason}", summary, "medium")
     state = facts.unit.state
     if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
-        summary = f"{_unit_name(facts)} on {host} is not running: it is {state}"
+        summary = f"{facts.server_name} on {host} is not running: it is {state}"
         return Claim(CONFIRMED, f"{state}; {refused}", summary)
-    summary = f"{_unit_name(facts)} on {host} is {state} and does not listen at {base_url} (yet?): {refused}"
+    summary = f"{facts.server_name} on {host} is {state} and does not listen at {base_url} (yet?): {refused}"
     return Claim(LIKELY, f"{state}, and nothing listens: {refused}", summary, "medium")
 
 
 def endpoint_unreachable(facts: Facts) -> Claim:
-    """The server runs and listens, but not at the address that was asked."""
+    """The server runs and listens, but not at the address that was asked; or what listens there is no HTTP server."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    if not facts.all_unreachable:
+    if facts.ever_http:
         return ruled_out("the address answers")
     first = facts.sent[0].stream
     base_url, host = facts.target.get("base_url", ""), facts.run["host"]
-    if not_http(first):
-        reason = "what listens at {} does not speak HTTP: {}".format(base_url, first["end"]["reason"])
-        return Claim(CONFIRMED, reason, "{} on {} is no HTTP server: {}".format(base_url, host, first["end"]["reason"]))
     elsewhere = other_addresses(facts)
     if facts.unit.now("ActiveState") == "active" and elsewhere:
-        reason = "{}; the unit's server listens at {}".format(first["end"]["reason"], ", ".join(elsewhere))
-        summary = "Nothing answers at {} on {}, while the server of {} listens at {}".format(
-            base_url, host, _unit_name(facts), ", ".join(elsewhere)
-        )
+        places = ", ".join(elsewhere)
+        reason = f"{first['end']['reason']}; the unit's server listens at {places}"
+        summary = f"No server answers at {base_url} on {host}, while {facts.server_name} listens at {places}"
         return Claim(CONFIRMED, reason, summary)
-    return ruled_out("the unit's server listens nowhere else")
+    if first["t_connect"] is not None and first["end"]["how"] == "error" and not facts.vanished:
+        health = [endpoint["reason"] for _file, endpoint in facts.endpoints("/health")]
+        words = health[0] if health else first["end"]["reason"]
+        reason = f"what listens at {base_url} does not speak HTTP: {words}"
+        return Claim(LIKELY, reason, f"{base_url} on {host} is no HTTP server: {words}", "medium")
+    return ruled_out("the unit's server is not seen to listen elsewhere")
 
 
 def other_addresses(facts: Facts) -> List[str]:
-    """Where the API server of the unit listens, when that is not the address that was asked."""
-    main = [p["pid"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"]
+    """Where the API server of the unit listens, when that is not the address that was asked. Empty when not known."""
+    main = {p["pid"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"}
     asked = ":" + facts.target.get("base_url", "").rsplit(":", 1)[-1]
     listening = facts.target.get("sockets", {}).get("listening", [])
-    return [
-        s["local"] for s in listening if s["pid"] in main and s["pid"] is not None and not s["local"].endswith(asked)
-    ]
+    places = [socket["local"] for socket in listening if socket["pid"] in main]
+    return [] if any(place.endswith(asked) for place in places) else places
 
 
 def auth_rejected(facts: Facts) -> Claim:
@@ -129,10 +128,6 @@ def _server_words(sent: StreamFacts) -> str:
     return " ".join(str(words).split())[:300]
 
 
-def _unit_name(facts: Facts) -> str:
-    return facts.target.get("unit", {}).get("name", "the server")
-
-
 _UNREACHED = ("symptom-health", "symptom-accepted", "step-1", "check-1")
 
 RULES = (
@@ -159,7 +154,7 @@ RULES = (
         service_down,
         _UNREACHED,
         ("symptom-health", "check-1"),
-        "Start it: ansible {host} -b -m ansible.builtin.systemd_service -a 'name={unit} state=started'",
+        "{start}",
     ),
     Rule(
         "auth_rejected",

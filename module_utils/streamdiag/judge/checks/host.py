@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List
-
 from ...bundle import Gpu, Process
 from ...clocks import HALTED_STATES
 from ..facts import Facts
@@ -21,7 +19,7 @@ def process_alive(facts: Facts) -> Finding:
     if facts.unit.known:
         words.append(f"{restarts} restarts")
     words += [_process(process) for process in listed]
-    halted = [p for p in _latest(facts) if p["state"] in HALTED_STATES]
+    halted = [p for p in facts.last_seen if p["state"] in HALTED_STATES]
     evidence = [facts.quote("target.json", "; ".join(words))]
     if facts.unit.after:
         text = "after the streams: {}, result {}".format(facts.unit.state, facts.unit.now("Result"))
@@ -41,15 +39,6 @@ def process_alive(facts: Facts) -> Finding:
     if restarts:
         return Finding("warn", observed, f"systemd has restarted it {restarts} times", evidence)
     return Finding("pass", observed, "every process of the server is there and may run", evidence)
-
-
-def _latest(facts: Facts) -> List[Process]:
-    """The processes as last seen: beside the last stream that sampled them, else before the streams."""
-    for sent in reversed(facts.sent):
-        samples = sent.stream["samples"]["processes"]
-        if samples:
-            return samples[-1]["processes"]
-    return facts.target.get("processes", {}).get("processes", [])
 
 
 def _process(process: Process) -> str:
