@@ -46,6 +46,11 @@ _GUIDANCE = (
     "- If {0} could lose somebody's work, stop and ask first; a question costs less than a restored backup.\n"
     "- Summarise what {0} showed in a few lines with file names and line numbers, without repeating long output.\n\n"
 )
+_LIMITS = (
+    "<limits>\nFiles can be read everywhere and written nowhere. Commands run without a network. What needs more than "
+    "that is asked for with one sentence that says why; without an answer it is left undone, and the summary at the "
+    "end of the turn names it. A command that was refused once is not tried again in another form.\n</limits>"
+)
 _TOOL_NOTES = (
     "Use it when the task at hand needs it and not otherwise. The call returns when the operation has ended or when "
     "the waiting time is over, whichever comes first; long output is cut in the middle and says so. Arguments are "
@@ -55,12 +60,12 @@ _TOOL_NOTES = (
 )
 
 
-def _message(role: str, number: int, text: str) -> Dict[str, Any]:
+def _message(role: str, number: int, *texts: str) -> Dict[str, Any]:
     return {
         "type": "message",
         "id": f"msg_{number:08d}-0000-7000-8000-000000000000",
         "role": role,
-        "content": [{"type": "input_text", "text": text}],
+        "content": [{"type": "input_text", "text": text} for text in texts],
     }
 
 
@@ -97,8 +102,8 @@ def _tools() -> List[Dict[str, Any]]:
                 _function("close_agent", 2, target="string"),
                 _function("resume_agent", 2, id="string"),
                 _function("send_input", 3, target="string", message="string", interrupt="boolean"),
-                _function("spawn_agent", 5, task="string", model="string", workdir="string"),
-                _function("wait_agent", 3, targets="string", timeout_ms="number"),
+                _function("spawn_agent", 6, task="string", model="string", workdir="string"),
+                _function("wait_agent", 4, targets="string", timeout_ms="number"),
             ],
         },
         _function("get_goal", 1),
@@ -159,7 +164,7 @@ def codex_body(model: str) -> Dict[str, Any]:
         "stream": True,
         "input": [
             _message("developer", 1, instructions),
-            _message("developer", 2, skills + "</skills_instructions>"),
+            _message("developer", 2, skills + "</skills_instructions>", _LIMITS),
             _message("user", 3, environment),
             _message("user", 4, PROMPT),
         ],

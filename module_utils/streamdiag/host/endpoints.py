@@ -85,5 +85,5 @@ def metrics_after(endpoints: Dict[str, Endpoint], base_url: str, api_key: str) -
 
 def describe(error: Exception) -> str:
     """An exception in the words of its class and its own: ``ConnectError: [Errno 111] Connection refused``."""
-    text = str(error).strip()
+    text = str(error).strip()[:300]  # a parser quotes what it could not read, however long that is
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

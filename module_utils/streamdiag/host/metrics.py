@@ -6,6 +6,7 @@ what hangs at night. Values are summed over the labels ``engine`` and ``model_na
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Dict, Iterator, List, Optional, Tuple
 
@@ -30,8 +31,8 @@ Sample = Tuple[str, Dict[str, str], float]
 
 
 def samples(text: str) -> Iterator[Sample]:
-    """Prometheus text format 0.0.4 -> (name, labels, value). Lines that are no sample are passed over."""
-    for line in text.splitlines():
+    """Prometheus text format 0.0.4 -> (name, labels, value). Lines that are no sample of a number are passed over."""
+    for line in text.split("\n"):
         match = _LINE.match(line) if not line.startswith("#") else None
         if match is None:
             continue
@@ -39,6 +40,8 @@ def samples(text: str) -> Iterator[Sample]:
             value = float(match.group(3))
         except ValueError:
             continue
+        if not math.isfinite(value):
+            continue  # NaN equals nothing, not even itself: a counter would seem to move
         yield match.group(1), dict(_LABEL.findall(match.group(2) or "")), value
 
 

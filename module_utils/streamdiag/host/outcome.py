@@ -33,6 +33,9 @@ def settles(stream: Stream) -> str:
         return "no answer to the case {}: {}".format(stream["case"], end["reason"])
     if status in (401, 403, 404):
         return f"the server rejects requests with HTTP {status}, whatever they ask"
+    events = acting_events(stream)
+    if events and name_of(events[-1]) in TERMINAL:
+        return ""  # a whole answer, on a connection that was left open
     if end["how"] in ("stopped", "deadline") and end["deadline"] != "total":
         return "the case {} stalled: {}".format(stream["case"], end["reason"])
     return ""

@@ -31,6 +31,7 @@ EVENT_LIMIT = 2000
 DATA_BUDGET = 1024 * 1024
 DATA_LIMIT = 16 * 1024
 BODY_LIMIT = 16 * 1024
+_ENDED_BESIDE = "the stream it was sent beside has ended"
 #: Answers by which a server refuses the form of a request, so that another form is worth a try.
 REFUSED_FORMS = frozenset({400, 422, 501})
 
@@ -115,9 +116,12 @@ class _Companion(threading.Thread):
         self.join(timeout=1.0)
         if self._canary_thread is None or self._canary is None:
             return None
-        self._canary_watch.stop("the stream it was sent beside has ended")
+        self._canary_watch.stop(_ENDED_BESIDE)
         self._canary_thread.join(timeout=2.0)
-        return dict(self._canary)
+        canary = dict(self._canary)
+        if "end" not in canary:  # stuck where no clock is looked at: in a name lookup, or while connecting
+            canary["end"] = End(t=round(self._canary_watch.now(), 4), how="stopped", deadline="", reason=_ENDED_BESIDE)
+        return canary
 
 
 def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:
@@ -188,7 +192,8 @@ def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, st
 
 
 def _is_event_stream(response: httpx.Response) -> bool:
-    return response.status_code == 200 and response.headers.get("content-type", "").startswith("text/event-stream")
+    kind = response.headers.get("content-type", "").lower()
+    return response.status_code == 200 and kind.startswith("text/event-stream")
 
 
 def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None:
@@ -217,10 +222,12 @@ def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None
 def _read_body(response: httpx.Response, stream: Stream) -> None:
     """An answer that is no event stream: the start of it says why."""
     body = b""
-    for chunk in response.iter_bytes():
-        stream["bytes"] += len(chunk)
-        body = (body + chunk)[:BODY_LIMIT]
-    stream["body"] = body.decode("utf-8", "replace")
+    try:
+        for chunk in response.iter_bytes():
+            stream["bytes"] += len(chunk)
+            body = (body + chunk)[:BODY_LIMIT]
+    finally:
+        stream["body"] = body.decode("utf-8", "replace")
 
 
 def _rounded(t: Optional[float]) -> Optional[float]:

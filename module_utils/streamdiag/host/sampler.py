@@ -42,9 +42,13 @@ class Sampler:
         self._base_url = base_url
         self._api_key = api_key
         self._processes = processes
+        self._cpu = {process["pid"]: process.get("cpu", 0.0) for process in processes}
         self._ended = threading.Event()
         self.samples = Samples(metrics=[], processes=[], gpus=[], health=[])
-        self._threads = [threading.Thread(target=self._repeat, args=(self._look_at_counters, INTERVAL), daemon=True)]
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(look, INTERVAL), daemon=True)
+            for look in (self._look_at_counters, self._look_at_health)
+        ]
         if processes:
             self._threads.append(
                 threading.Thread(target=self._repeat, args=(self._look_at_processes, INTERVAL), daemon=True)
@@ -72,7 +76,10 @@ class Sampler:
 
     def _look_at_counters(self) -> bool:
         self._add_counters()
-        if self._silence() > HEALTH_AFTER and not self._ended.is_set():
+        return True
+
+    def _look_at_health(self) -> bool:
+        if self._silence() > HEALTH_AFTER:
             health = get(self._base_url, "/health", self._api_key, timeout=2.0)
             health["t"] = self._now()
             self.samples["health"].append(health)
@@ -88,11 +95,9 @@ class Sampler:
         for known in self._processes:
             now = fresh.get(known["pid"])
             if now is not None:
-                merged.append(
-                    Process(
-                        pid=known["pid"], role=known.get("role", "other"), state=now["state"], cpu=now.get("cpu", 0.0)
-                    )
-                )
+                pid = known["pid"]
+                self._cpu[pid] = now.get("cpu", self._cpu[pid])  # the clock of a process that is gone stands
+                merged.append(Process(pid=pid, role=known.get("role", "other"), state=now["state"], cpu=self._cpu[pid]))
         self.samples["processes"].append(ProcessSample(t=t, processes=merged))
         return True
 

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 from ..bundle import Comment, Event
 
 _BOM = b"\xef\xbb\xbf"
+_NAME_LIMIT = 200
 
 
 class SSEParser:
@@ -96,10 +97,10 @@ class SSEParser:
         if value.startswith(b" "):
             value = value[1:]
         if field == b"event":
-            self._name = value.decode("utf-8", "replace")
+            self._name = value[:_NAME_LIMIT].decode("utf-8", "replace")
         elif field == b"data" and self._held <= self._buffer_limit:
             self._data.append(value)
-            self._held += len(value)
+            self._held += len(value) + 1  # the line feed that joins them; empty lines cost memory too
 
     def _dispatch(self, t: float) -> Optional[Event]:
         size, name, data = self._size, self._name, b"\n".join(self._data)

@@ -30,6 +30,8 @@ def counters_stand(samples: List[Metrics]) -> Optional[str]:
     """In words when all ``samples`` (at least 3, or 2 failed ones) say that nothing moved, else None."""
     answered = [s for s in samples if s["state"] == "ok"]
     if not answered:
+        if any(s["reason"].startswith("HTTP ") for s in samples):
+            return None  # not served, or not to us: an answer, and no word about the engine
         return "/metrics did not answer" if len(samples) >= 2 else None
     if len(answered) < 3:
         return None
@@ -62,14 +64,14 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     silence = now - since
     if silence < LEAST_SILENCE or canary is None:
         return None
-    if progressed(canary):
-        return None
+    if progressed(canary) or canary["http_status"] not in (None, 200):
+        return None  # it moved; or it was refused, and so knows nothing of the engine
     if _canary_silence(canary) < CANARY_SILENCE:
         return None
     counters = counters_stand([s for s in samples["metrics"] if s["t"] >= since])
     if counters is None:
         return None
-    in_silence = [s for s in samples["processes"] if s["t"] >= since]
+    in_silence = [s for s in samples["processes"] if s["t"] >= since and s["processes"]]  # /proc may hide them all
     clocks = clocks_stand(in_silence)
     if clocks is None and (in_silence or silence < SILENCE_WITHOUT_CLOCKS):
         return None
@@ -93,5 +95,5 @@ def working(samples: Samples, now: float, silence: float, window: float = 10.0, 
         values = [s.get(counter) for s in recent if s.get(counter) is not None]
         if len(values) >= 2 and values[0] != values[-1]:
             return True
-    clocks = [s for s in samples["processes"] if s["t"] >= now - window]
+    clocks = [s for s in samples["processes"] if s["t"] >= now - window and s["processes"]]
     return silence < cpu_patience and len(clocks) >= 3 and clocks_stand(clocks) is None

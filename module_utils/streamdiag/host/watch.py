@@ -6,6 +6,7 @@ bytes. Keep-alives reset only the second; the first one decides.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional
@@ -14,6 +15,8 @@ from ..bundle import Read
 
 #: How long a read blocks before it looks at the clocks and at the request to stop, in seconds.
 TICK = 0.2
+#: Reads that are kept one by one; a server that sends byte by byte must not fill the host's memory.
+READ_LIMIT = 10_000
 
 
 class Deadlines(NamedTuple):
@@ -81,7 +84,10 @@ class Watch:
         self.t_headers = self.now()
 
     def bytes_arrived(self, size: int) -> None:
-        self.reads.append(Read(t=round(self.now(), 6), size=size))
+        if len(self.reads) < READ_LIMIT:
+            self.reads.append(Read(t=round(self.now(), 6), size=size))
+        else:
+            self.reads[-1]["size"] += size  # the last one stands for all further ones
 
     def event_arrived(self) -> None:
         self.last_event = self.now()
@@ -124,6 +130,6 @@ def parse_deadlines(given: Dict[str, object]) -> Deadlines:
             seconds[name] = float(str(value))
         except ValueError:
             raise ValueError(f"deadline {name}: {value!r} is not a number of seconds") from None
-        if not seconds[name] > 0:
-            raise ValueError(f"deadline {name}: {value!r} must be more than 0 seconds")
+        if not 0 < seconds[name] < math.inf:
+            raise ValueError(f"deadline {name}: {value!r} must be more than 0 seconds, and finite")
     return Deadlines(**seconds)

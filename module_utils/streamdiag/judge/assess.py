@@ -70,9 +70,19 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
         why = errors[0]["message"] if errors else "no stream was sent"
         return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.")
     shown = _first(weighed, CONFIRMED) or _first(weighed, LIKELY)
+    if facts.probe_broke:
+        summary, step = (
+            f"Nothing can be said about {host}: {facts.probe_broke}",
+            "Run it again; if it stays, report it.",
+        )
+        return _plain("inconclusive", summary, step, "low")
     if facts.first_bad is None:
+        cases = ", ".join(s.case for s in facts.sent)
+        ended = unreachable or (errors[0]["message"] if errors else "")
+        if shown is None and ended:
+            summary = f"{cases} completed on {host}, and then the run ended early: {' '.join(ended.split())}"
+            return _plain("inconclusive", summary, "Correct that and run again.", "low")
         if shown is None:
-            cases = ", ".join(s.case for s in facts.sent)
             return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
         return _caused("degraded", shown, fields)
     if shown is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from ..bundle import MACHINE, RUN, TARGET, Endpoint, Machine, Metrics, Process, Run, Stream, Target, stream_file
+from ..bundle import MACHINE, TARGET, Endpoint, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..store import Bundle
 from .logs import Logs, read_logs
 from .result import Quote
-from .streams import Silence, Standing, longest_silence, outcome, standing
+from .streams import Silence, Standing, longest_silence, outcome, standing, terminal_event
 
 #: The order in which cases are sent, and shown.
 CASE_ORDER = (
@@ -27,6 +27,7 @@ CASE_ORDER = (
 CLIENT_TIMEOUT = 60.0
 #: Silence longer than this is worth a warning even when the stream completes, in seconds.
 SLOW = 10.0
+_DEAD = ("Z", "X", "gone")
 
 
 class StreamFacts(NamedTuple):
@@ -40,7 +41,8 @@ class StreamFacts(NamedTuple):
 
     @property
     def completed(self) -> bool:
-        return self.outcome in ("completed", "incomplete")
+        """Ended by the protocol; a stream that the probe cut while events flowed was not."""
+        return self.outcome in ("completed", "incomplete") and terminal_event(self.stream) is not None
 
 
 class UnitFacts(NamedTuple):
@@ -98,6 +100,14 @@ class Facts(NamedTuple):
     @property
     def first_bad(self) -> Optional[StreamFacts]:
         return next((s for s in self.sent if not s.completed), None)
+
+    @property
+    def probe_broke(self) -> str:
+        """In words when every bad stream is one in which the probe itself broke: it says nothing of the server."""
+        ends = [(s.case, s.stream["end"]) for s in self.sent if not s.completed]
+        if not ends or any(end["how"] != "broken" for _case, end in ends):
+            return ""
+        return f"the probe itself broke in the case {ends[0][0]}: {ends[0][1]['reason']}"
 
     @property
     def all_unreachable(self) -> bool:
@@ -163,12 +173,6 @@ def gather(bundle: Bundle) -> Facts:
         before=before_unit.get("properties", {}),
         after=after_unit.get("properties", {}),
     )
-    before = target.get("processes", {}).get("processes", [])
-    after_part = machine.get("processes", {})
-    vanished: List[Process] = []
-    if after_part.get("state") in ("ok", "absent") and after_part:
-        there = {p["pid"] for p in after_part.get("processes", [])}
-        vanished = [p for p in before if p["pid"] not in there]
     return Facts(
         run=bundle.run,
         target=target,
@@ -176,9 +180,22 @@ def gather(bundle: Bundle) -> Facts:
         streams=streams,
         unit=unit,
         logs=read_logs(bundle.journal),
-        vanished=vanished,
+        vanished=_vanished(target, machine, streams),
         digests=bundle.digests,
     )
 
 
-__all__ = ["CASE_ORDER", "CLIENT_TIMEOUT", "RUN", "SLOW", "Facts", "StreamFacts", "UnitFacts", "gather"]
+def _vanished(target: Target, machine: Machine, streams: Dict[str, StreamFacts]) -> List[Process]:
+    """Those of the server's processes that were there before the streams and died since: gone, or not yet reaped."""
+    dead = {
+        process["pid"]
+        for sent in streams.values()
+        for sample in sent.stream["samples"]["processes"][-1:]
+        for process in sample["processes"]
+        if process["state"] in _DEAD
+    }
+    before, after = target.get("processes", {}).get("processes", []), machine.get("processes", {})
+    if after.get("state") in ("ok", "absent"):
+        alive = {process["pid"] for process in after.get("processes", []) if process["state"] not in _DEAD}
+        dead |= {process["pid"] for process in before} - alive
+    return [process for process in before if process["pid"] in dead]

@@ -24,7 +24,7 @@ UNIT_MEANINGS: Tuple[Meaning, ...] = (
         "usage_error",
         "the server does not know its own command line",
         r"error: unrecognized arguments",
-        r"api_server\.py: error: ",
+        r"^(?:api_server\.py|vllm(?: \w+)?): error: ",
     ),
     _meaning(
         "out_of_memory",
@@ -75,7 +75,7 @@ UNIT_MEANINGS: Tuple[Meaning, ...] = (
         r"Request \S+ aborted",
         r"Generated response",
     ),
-    _meaning("traceback", "an exception", r"Traceback \(most recent call last\)", r"^\S*\s*ERROR\b"),
+    _meaning("traceback", "an exception", r"Traceback \(most recent call last\)", r"^(?:\([^)]*\) )?ERROR\b"),
 )
 
 KERNEL_MEANINGS: Tuple[Meaning, ...] = (
@@ -88,6 +88,10 @@ KERNEL_MEANINGS: Tuple[Meaning, ...] = (
         r"oom_reaper: reaped",
     ),
 )
+
+#: Lines at these levels quote prompts, answers and settings: they report no failure, whatever words stand in them.
+_QUIET = re.compile(r"^(?:\([^)]*\) )?(?:INFO|DEBUG)\b")
+_OF_QUIET_LINES = frozenset({"worker_wait", "debug_buffering", "stats", "request"})
 
 #: Meanings that are trouble by themselves.
 TROUBLE = frozenset(
@@ -127,7 +131,9 @@ def classify(lines: List[LogLine], meanings: Tuple[Meaning, ...]) -> Dict[str, S
     """Meaning id -> its lines, in the order of the log. Lines without a meaning are left out."""
     found: Dict[str, Seen] = {}
     for line in lines:
-        meaning = next((m for m in meanings if m.pattern.search(line["text"])), None)
+        quiet = _QUIET.match(line["text"]) is not None
+        fitting = (m for m in meanings if not quiet or m.id in _OF_QUIET_LINES)
+        meaning = next((m for m in fitting if m.pattern.search(line["text"])), None)
         if meaning is not None:
             found.setdefault(meaning.id, Seen(meaning, [])).lines.append(line)
     return found
@@ -139,6 +145,7 @@ class Logs(NamedTuple):
     unit: Dict[str, Seen]
     kernel: Dict[str, Seen]
     unit_lines: List[LogLine]
+    unit_dropped: int  # older lines that were left out on the host
     unreadable: str
     kernel_unreadable: str
     path: str
@@ -153,7 +160,13 @@ def read_logs(journal: Optional[Journal]) -> Logs:
         unit=classify(unit.get("lines", []), UNIT_MEANINGS),
         kernel=classify(kernel.get("lines", []), KERNEL_MEANINGS),
         unit_lines=unit.get("lines", []),
-        unreadable="" if unit.get("state") == "ok" else unit.get("reason", "not read"),
-        kernel_unreadable="" if kernel.get("state") == "ok" else kernel.get("reason", "not read"),
+        unit_dropped=unit.get("dropped", 0),
+        unreadable=_unreadable(unit),
+        kernel_unreadable=_unreadable(kernel),
         path="evidence/" + JOURNAL,
     )
+
+
+def _unreadable(log: Log) -> str:
+    """Why the log is not the whole one: an ``ok`` with a reason is a part of it, such as one user's lines only."""
+    return log.get("reason", "") if log.get("state") == "ok" else log.get("reason") or "not read"

@@ -6,6 +6,7 @@ only the second.
 
 from __future__ import annotations
 
+import math
 from typing import Dict, List, NamedTuple, Optional, cast
 
 from ..bundle import Endpoint, Metrics, Stream
@@ -82,8 +83,11 @@ def max_byte_gap(stream: Stream) -> Optional[float]:
     return round(max(b - a for a, b in zip(marks, marks[1:])), 3)
 
 
-def pings(stream: Stream) -> int:
-    return len(stream["comments"]) + sum(1 for event in stream["events"] if is_heartbeat(event))
+def pings(stream: Stream, since: float = 0.0, until: float = float("inf")) -> int:
+    """Comments and heartbeat events between ``since`` and ``until``."""
+    times = [comment["t"] for comment in stream["comments"]]
+    times += [event["t"] for event in stream["events"] if is_heartbeat(event)]
+    return sum(1 for t in times if since <= t <= until)
 
 
 def _counted(stream: Stream, since: float, until: float) -> List[Metrics]:
@@ -95,7 +99,8 @@ def advanced(stream: Stream, counter: str, since: float = 0.0, until: float = fl
 
     None with fewer than two samples that have it: unknown, not zero.
     """
-    values = [v for v in (s.get(counter) for s in _counted(stream, since, until)) if isinstance(v, (int, float))]
+    found = (s.get(counter) for s in _counted(stream, since, until))
+    values = [v for v in found if isinstance(v, (int, float)) and math.isfinite(v)]
     return values[-1] - values[0] if len(values) >= 2 else None
 
 
@@ -142,6 +147,12 @@ def cut_by_limit(stream: Stream) -> str:
             details = data_of(event).get("response", {}).get("incomplete_details")
             return str(details.get("reason", "")) if isinstance(details, dict) else ""
     return ""
+
+
+def end_is_whole(stream: Stream) -> bool:
+    """False when the probe cut the data of the terminal event, so that what it says of a limit is not known."""
+    ends = [event for event in stream["events"] if name_of(event) in TERMINAL]
+    return bool(ends) and ends[-1]["data_bytes"] <= len(ends[-1]["data"].encode("utf-8", "replace"))
 
 
 def row(stream: Stream) -> StreamRow:

@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Tuple
 from ..facts import Facts
 from ..result import Cause, Check
 from . import ending, generation, service
-from .rule import NOT_TESTED, Claim, Rule
+from .rule import NOT_TESTED, Claim, Rule, not_tested
 
 _BY_ID: Dict[str, Rule] = {rule.id: rule for rule in service.RULES + generation.RULES + ending.RULES}
 
@@ -58,7 +58,7 @@ def weigh(facts: Facts) -> List[Weighed]:
     for id_ in ORDER:
         rule = _BY_ID[id_]
         try:
-            claim = rule.judge(facts)
+            claim = not_tested(facts.probe_broke) if facts.probe_broke else rule.judge(facts)
         except Exception as broken:  # a bug in one rule must not cost the verdict
             claim = Claim(NOT_TESTED, f"the rule itself broke: {type(broken).__name__}: {broken}")
         found.append(Weighed(rule, claim))

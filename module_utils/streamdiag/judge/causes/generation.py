@@ -23,6 +23,10 @@ def _health_silent(facts: Facts, sent: StreamFacts) -> bool:
     return bool(around) and all(endpoint["state"] != "ok" for endpoint in around)
 
 
+def _health_asked(facts: Facts, sent: StreamFacts) -> bool:
+    return bool(sent.standing and sent.standing.health) or bool(facts.endpoints("/health"))
+
+
 def _clock_words(standing: Optional[Standing]) -> str:
     if standing is None or standing.clocks is None:
         return "process clocks were not readable"
@@ -43,19 +47,23 @@ def api_server_stalled(facts: Facts) -> Claim:
     """Connections are accepted (by the kernel), but neither a stream nor ``/health`` gets a single header."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    mute = [s for s in _stalled(facts) if s.stream["http_status"] is None]
+    stalled = _stalled(facts)
+    if not stalled:
+        return ruled_out("there was no connection" if facts.all_unreachable else "no stream fell silent")
+    mute = [s for s in stalled if _health_silent(facts, s)]
+    if not mute and any(s.stream["http_status"] is None and not _health_asked(facts, s) for s in stalled):
+        return Claim(POSSIBLE, "connected, and no header came; /health was not asked meanwhile")
     if not mute:
-        return ruled_out("every connection got an answer" if not facts.all_unreachable else "there was no connection")
+        return ruled_out("/health answers while the stream is silent")
     sent = mute[0]
-    if not _health_silent(facts, sent):
-        return ruled_out("/health answers while the stream gets no headers")
     waited, clocks = sent.stream["end"]["t"], _clock_words(sent.standing)
     halted = [
         p
         for p in (sent.standing.clocks.halted if sent.standing and sent.standing.clocks else [])
         if p["role"] == "main"
     ]
-    reason = f"connected, then no header in {waited:.0f} s, /health silent too; {clocks}"
+    last = sent.silence.after if sent.silence else "connect"
+    reason = f"{sent.case}: silent after {last}, {waited:.0f} s in all; /health was asked and silent too; {clocks}"
     stopped = f"; process {halted[0]['pid']} is stopped (state {halted[0]['state']})" if halted else ""
     summary = (
         f"The API server of {facts.server_name} on {facts.run['host']} does not run its event loop: connections are "
@@ -68,7 +76,7 @@ def engine_stalled(facts: Facts) -> Claim:
     """Tokens stand, a canary beside the stream stands too, and so do the engine's process clocks."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    begun = [s for s in _stalled(facts) if s.stream["http_status"] == 200 or not _health_silent(facts, s)]
+    begun = [s for s in _stalled(facts) if not _health_silent(facts, s)]
     if not begun:
         done = [s.case for s in facts.sent if s.completed]
         return ruled_out("streams completed: {}".format(", ".join(done)) if done else "no stream fell silent")
@@ -98,13 +106,31 @@ def engine_stalled(facts: Facts) -> Claim:
 
 
 def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
-    """Lines of one of ``meanings`` that were not followed by an orderly stop."""
+    """Lines of one of ``meanings`` that are about the server which the streams met, not about an earlier one."""
+    old = _old_until(facts)
     for meaning in meanings:
         seen = facts.logs.unit.get(meaning)
-        stop = facts.logs.unit.get("stop")
-        if seen is not None and not (stop is not None and stop.last >= seen.first):
-            return seen
+        lines = [line for line in seen.lines if line["at"] > old] if seen is not None else []
+        if seen is not None and lines:
+            return Seen(seen.meaning, lines)
     return None
+
+
+def _old_until(facts: Facts) -> float:
+    """Up to when lines are about a server that was stopped in order, or replaced before the streams; epoch seconds.
+
+    A server reports a dead engine while it is being stopped, so the lines of the stop itself are old, too. "Stopped"
+    without "Stopping" is no order: systemd 252 says it when it restarts what has crashed.
+    """
+    until, stopping = float("-inf"), False
+    for line in facts.logs.unit["stop"].lines if "stop" in facts.logs.unit else []:
+        if line["text"].startswith("Stopping"):
+            until, stopping = float("inf"), True
+        elif stopping:
+            until, stopping = line["at"], False
+    main = [p["started_at"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"]
+    answered = any(sent.stream["http_status"] is not None for sent in facts.sent)
+    return max(until, *main) if main and answered else until
 
 
 def _engine_gone(facts: Facts) -> str:
@@ -149,9 +175,8 @@ def engine_dead(facts: Facts) -> Claim:
 
 def out_of_memory(facts: Facts) -> Claim:
     """The server, CUDA or the kernel ran out of memory, in the same window."""
-    known = {p["pid"] for p in facts.target.get("processes", {}).get("processes", [])}
     kills = facts.logs.kernel.get("oom_kill")
-    ours = [line for line in (kills.lines if kills else []) if "VLLM::" in line["text"] or _names(line["text"], known)]
+    ours = [line for line in (kills.lines if kills else []) if _is_ours(line["text"], facts)]
     lines = _fatal(facts, "out_of_memory")
     if not facts.first_bad:
         return ruled_out("every stream completed") if facts.sent else not_tested("no stream was sent")
@@ -164,8 +189,12 @@ def out_of_memory(facts: Facts) -> Claim:
     return ruled_out("neither the journal nor the kernel log names it")
 
 
-def _names(text: str, pids: set[int]) -> bool:
-    return any(f"process {pid} " in text for pid in pids)
+def _is_ours(text: str, facts: Facts) -> bool:
+    """Whether the kernel killed a process of this server. Another vLLM on the host has the same process titles."""
+    known = [p["pid"] for p in facts.target.get("processes", {}).get("processes", [])]
+    if any(f"process {pid} " in text or f"pid={pid}," in text for pid in known):
+        return True
+    return "VLLM::" in text and (not known or bool(facts.vanished) or facts.all_unreachable)
 
 
 def gpu_fault(facts: Facts) -> Claim:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...responses import name_of
 from ..facts import Facts
-from ..streams import cut_by_limit
+from ..streams import cut_by_limit, end_is_whole
 from .row import Finding, Row, skip
 
 
@@ -59,7 +59,10 @@ def token_limits(facts: Facts) -> Finding:
             else None
         )
         reason = cut_by_limit(sent.stream)
-        words.append("{}: asked for {}, {}".format(sent.case, asked, "cut by " + reason if reason else "not cut"))
+        ending = (
+            "cut by " + reason if reason else "not cut" if end_is_whole(sent.stream) else "its end is too long to tell"
+        )
+        words.append(f"{sent.case}: asked for {asked}, {ending}")
         evidence.append(facts.quote_stream(sent.case, words[-1]))
         if reason and reason != "max_output_tokens":
             cut.append(sent.case)

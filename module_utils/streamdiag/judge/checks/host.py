@@ -50,16 +50,18 @@ def _process(process: Process) -> str:
 def gpu_in_use(facts: Facts) -> Finding:
     """``nvidia-smi``: utilisation, memory, processes, ECC, throttling; Xid in the kernel log."""
     gpus = facts.machine.get("gpus")
-    if gpus is None:
-        return skip("the host was not looked at after the streams")
     xid = facts.logs.kernel.get("xid")
     if xid is not None:
         quotes = [facts.quote("journal.json", line["text"]) for line in xid.lines[:3]]
         return Finding("fail", f"{len(xid.lines)} Xid lines", "the GPU driver reported faults", quotes)
+    if gpus is None:
+        return skip("the host was not looked at after the streams")
     if gpus["state"] == "absent":
         return skip(gpus["reason"])
     if gpus["state"] != "ok":
         return Finding("fail", gpus["reason"], "the GPUs cannot be read", [facts.quote("machine.json", gpus["reason"])])
+    if not gpus["gpus"]:
+        return skip("nvidia-smi names no GPU")
     words = [_gpu(gpu) for gpu in gpus["gpus"]]
     evidence = [facts.quote("machine.json", word) for word in words]
     lost = [gpu for gpu in gpus["gpus"] if gpu.get("lost")]
@@ -99,6 +101,8 @@ def active_requests(facts: Facts) -> Finding:
     evidence = [facts.quote("machine.json" if after.get("state") == "ok" else "target.json", "; ".join(words))]
     if last.get("running") is None:
         return skip("/metrics carries no gauges (is --disable-log-stats set?)")
+    if not after:
+        return skip("{}; the host was not asked after the streams".format("; ".join(words)))
     if after.get("state") == "ok" and last.get("running"):
         reason = "requests are still counted as running after all of ours were closed"
         return Finding("warn", "; ".join(words), reason, evidence)
@@ -121,6 +125,8 @@ def recent_log(facts: Facts) -> Finding:
         len(logs.unit_lines),
         ", ".join(f"{s.meaning.title}: {len(s.lines)}" for s in logs.unit.values()) or "none classified",
     )
+    if logs.unit_dropped:
+        observed += f"; {logs.unit_dropped} older lines were left out"
     if not logs.unit_lines:
         return Finding("warn", "no line", "the unit logged nothing in the window", [facts.quote("journal.json", "")])
     return Finding("pass", observed, "the log was read", [facts.quote("journal.json", excerpt)])

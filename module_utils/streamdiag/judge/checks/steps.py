@@ -7,7 +7,7 @@ from typing import List
 from ...responses import acting_events, name_of
 from ..facts import CLIENT_TIMEOUT, Facts, StreamFacts
 from ..logs import KERNEL_TROUBLE, TROUBLE
-from ..streams import pings, silences
+from ..streams import pings
 from .row import Finding, Row, skip
 
 #: The fork's default for --responses-ping-interval-seconds.
@@ -57,13 +57,14 @@ def tool_stream(facts: Facts) -> Finding:
 
 def heartbeat(facts: Facts) -> Finding:
     """Pings seen in a real silence longer than the interval; a short silence proves nothing either way."""
-    long_enough = [s for s in facts.sent if any(gap.seconds > PING_INTERVAL for gap in silences(s.stream))]
+    accepted = [s for s in facts.sent if s.stream["http_status"] == 200]
+    long_enough = [s for s in accepted if s.silence is not None and s.silence.seconds > PING_INTERVAL]
     if not long_enough:
         return skip(f"no silence was longer than {PING_INTERVAL:.0f} s, so no ping was due")
     words, evidence, silent = [], [], []
     for sent in long_enough:
-        count = pings(sent.stream)
-        longest = max(gap.seconds for gap in silences(sent.stream))
+        start, longest = (sent.silence.start, sent.silence.seconds) if sent.silence else (0.0, 0.0)
+        count = pings(sent.stream, start, start + longest)
         words.append(f"{sent.case}: {count} pings in a silence of {longest:.0f} s")
         evidence.append(facts.quote_stream(sent.case, words[-1]))
         if not count:

@@ -1,0 +1,237 @@
+"""When a silent stream is ended early, and above all when it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamdiag.bundle import Samples
+from streamdiag.host.standstill import clocks_stand, counters_stand, standstill, working
+
+SINCE = 10.0  # the silence of these tests begins here
+FLAT = {"generation_tokens": 100.0, "prompt_tokens": 50.0}
+CREATED = {"t": 0.1, "name": "response.created", "data": '{"type":"response.created"}'}
+DELTA = {"t": 0.2, "name": "response.output_text.delta", "data": '{"delta":"a"}'}
+PING = {"t": 0.3, "name": "response.ping", "data": "{}"}
+
+
+def metrics(seconds, **change):
+    """One answer a second from the start of the stream on; ``change`` grows by that much a second in the silence."""
+    return [
+        {
+            "t": float(t),
+            "state": "ok",
+            **{name: value + change.get(name, 0) * max(0, t - SINCE) for name, value in FLAT.items()},
+        }
+        for t in range(int(SINCE) + seconds + 1)
+    ]
+
+
+def unanswered(seconds, reason="ReadTimeout: timed out"):
+    return [{"t": SINCE + t, "state": "failed", "reason": reason} for t in range(0, seconds, 2)]
+
+
+def clocks(seconds, share=0.0, state="S", role="engine_core", api_share=0.03, **process):
+    """One look a second at an API server and at one more process that uses ``share`` of a core in the silence."""
+    return [
+        {
+            "t": float(t),
+            "processes": [
+                {"pid": 1, "role": "main", "state": "S", "cpu": 7 + api_share * t},
+                {"pid": 2, "role": role, "state": state, "cpu": 90 + share * max(0.0, t - SINCE), **process},
+            ],
+        }
+        for t in range(int(SINCE) + seconds + 1)
+    ]
+
+
+def canary(*events, silence=30.0, **more):
+    return {"events": list(events), "http_status": 200, "silence": silence, **more}
+
+
+def unseen(seconds):
+    """/proc hides other users' processes from us: looked at, nothing there."""
+    return [{"t": float(t), "processes": []} for t in range(int(SINCE) + seconds + 1)]
+
+
+def verdict(seconds, metrics=(), processes=(), canary=None):
+    samples = Samples(metrics=list(metrics), processes=list(processes), gpus=[], health=[])
+    return standstill(samples, canary, SINCE, SINCE + seconds)
+
+
+STUCK = canary(CREATED)
+
+
+@pytest.mark.parametrize(
+    "why, seconds, given",
+    [
+        ("all agree", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": STUCK}),
+        ("canary got headers only", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary()}),
+        ("canary got pings only", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, PING)}),
+        (
+            "canary was cut off after created",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, end={"how": "closed"})},
+        ),
+        (
+            "canary could not connect",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8), "canary": canary(http_status=None, end={"how": "refused"})},
+        ),
+        ("idle engine core", 8, {"metrics": metrics(8), "processes": clocks(8, share=0.01), "canary": STUCK}),
+        (
+            "busy API server: it answers our own questions",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8, api_share=0.9), "canary": STUCK},
+        ),
+        ("stopped by a signal", 8, {"metrics": metrics(8), "processes": clocks(8, state="T"), "canary": STUCK}),
+        ("stopped by a debugger", 8, {"metrics": metrics(8), "processes": clocks(8, state="t"), "canary": STUCK}),
+        ("engine core died", 8, {"metrics": metrics(8), "processes": clocks(8, state="gone"), "canary": STUCK}),
+        (
+            "one stopped, the others spin for it",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8, share=1.0, state="T"), "canary": STUCK},
+        ),
+        (
+            "/metrics never answers",
+            8,
+            {"metrics": unanswered(8), "processes": clocks(8), "canary": canary(http_status=None)},
+        ),
+        ("no clocks, but long enough", 16, {"metrics": metrics(16), "canary": STUCK}),
+        ("hidden clocks, but long enough", 16, {"metrics": metrics(16), "processes": unseen(16), "canary": STUCK}),
+    ],
+)
+def test_nothing_moves(why, seconds, given):
+    assert verdict(seconds, **given), why
+
+
+@pytest.mark.parametrize(
+    "why, seconds, given",
+    [
+        ("too early", 5, {"metrics": metrics(5), "processes": clocks(5), "canary": STUCK}),
+        ("no canary sent", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": None}),
+        ("canary sent just now", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(silence=2.0)}),
+        ("canary got a token", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, DELTA)}),
+        (
+            "canary was answered with an error: the server is alive",
+            8,
+            {
+                "metrics": metrics(8),
+                "processes": clocks(8),
+                "canary": canary({"t": 0.1, "name": "response.failed", "data": "{}x"}, end={"how": "closed"}),
+            },
+        ),
+        (
+            "canary was refused for its form, which says nothing of the engine",
+            8,
+            {
+                "metrics": metrics(8),
+                "processes": clocks(8),
+                "canary": canary(http_status=400, end={"how": "closed"}),
+            },
+        ),
+        (
+            "canary was refused for too many requests",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8), "canary": canary(http_status=429, end={"how": "closed"})},
+        ),
+        (
+            "tokens flow (withheld from us, or other people's)",
+            8,
+            {"metrics": metrics(8, generation_tokens=5), "processes": clocks(8), "canary": STUCK},
+        ),
+        (
+            "one token in all this time",
+            8,
+            {"metrics": metrics(8, generation_tokens=0.125), "processes": clocks(8), "canary": STUCK},
+        ),
+        (
+            "a long prefill",
+            8,
+            {"metrics": metrics(8, prompt_tokens=512), "processes": clocks(8), "canary": STUCK},
+        ),
+        ("counters reset: a restart", 8, {"metrics": metrics(8, generation_tokens=-9), "processes": clocks(8), "canary": STUCK}),
+        (
+            "no counters (statistics switched off)",
+            30,
+            {
+                "metrics": [{"t": float(t), "state": "ok", "generation_tokens": None} for t in range(40)],
+                "processes": clocks(30),
+                "canary": STUCK,
+            },
+        ),
+        (
+            "/metrics is not served",
+            30,
+            {"metrics": unanswered(30, "HTTP 404"), "processes": clocks(30), "canary": STUCK},
+        ),
+        ("/metrics wants a key", 30, {"metrics": unanswered(30, "HTTP 401"), "canary": STUCK}),
+        ("/metrics asked once", 8, {"metrics": unanswered(1), "processes": clocks(8), "canary": STUCK}),
+        ("/metrics never asked", 8, {"metrics": [], "processes": clocks(8), "canary": STUCK}),
+        ("/metrics answered twice only", 8, {"metrics": metrics(1), "processes": clocks(8), "canary": STUCK}),
+        (
+            "flat only before the silence",
+            8,
+            {"metrics": metrics(0)[:-1], "processes": clocks(8), "canary": STUCK},
+        ),
+        ("a first request that compiles", 8, {"metrics": metrics(8), "processes": clocks(8, share=1.0), "canary": STUCK}),
+        ("busy a little", 8, {"metrics": metrics(8), "processes": clocks(8, share=0.1), "canary": STUCK}),
+        ("busy for very long", 100, {"metrics": metrics(100), "processes": clocks(100, share=1.0), "canary": STUCK}),
+        ("two looks at the clocks only", 8, {"metrics": metrics(8), "processes": clocks(1), "canary": STUCK}),
+        ("clocks looked at before the silence only", 8, {"metrics": metrics(8), "processes": clocks(0)[:-1], "canary": STUCK}),
+        ("no clocks, not long enough", 14, {"metrics": metrics(14), "canary": STUCK}),
+        ("hidden clocks, not long enough", 14, {"metrics": metrics(14), "processes": unseen(14), "canary": STUCK}),
+        (
+            "a single process that works (engine in the API server)",
+            8,
+            {
+                "metrics": metrics(8),
+                "processes": [
+                    {"t": float(t), "processes": [{"pid": 1, "role": "main", "state": "R", "cpu": float(t)}]}
+                    for t in range(19)
+                ],
+                "canary": STUCK,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_something_may_still_come(why, seconds, given):
+    assert verdict(seconds, **given) is None, why
+
+
+def test_the_reason_names_all_three_witnesses():
+    reason = verdict(8, metrics(8), clocks(8, share=0.01), STUCK)
+    assert reason == "no token in 8 s; the canary stands too; 0.08 s of CPU time in 8 s"
+    reason = verdict(8, unanswered(8), clocks(8, state="T"), STUCK)
+    assert reason == "/metrics did not answer; the canary stands too; process 2 is in state T"
+    assert "could not be read" in verdict(16, metrics(16), (), STUCK)
+
+
+def test_counters_and_clocks_without_samples():
+    assert counters_stand([]) is None
+    assert clocks_stand([]) is None
+
+
+MOMENT = SINCE + 9
+
+
+@pytest.mark.parametrize(
+    "why, expected, given",
+    [
+        ("nothing known", False, {}),
+        ("flat and idle", False, {"metrics": metrics(9), "processes": clocks(9)}),
+        ("tokens", True, {"metrics": metrics(9, generation_tokens=1), "processes": clocks(9)}),
+        ("prefill", True, {"metrics": metrics(9, prompt_tokens=1)}),
+        ("compiling", True, {"metrics": metrics(9), "processes": clocks(9, share=1.0)}),
+        ("spinning for ever", False, {"metrics": metrics(9), "processes": clocks(9, share=1.0), "silence": 61.0}),
+        ("tokens count for ever", True, {"metrics": metrics(9, generation_tokens=1), "silence": 119.0}),
+        ("stopped", False, {"processes": clocks(9, share=1.0, state="T")}),
+        ("no answer", False, {"metrics": unanswered(9)}),
+        ("no answer, but compiling", True, {"metrics": unanswered(9), "processes": clocks(9, share=1.0)}),
+        ("hidden clocks are no sign of work", False, {"metrics": metrics(9), "processes": unseen(9)}),
+        ("work long ago", False, {"metrics": metrics(1, generation_tokens=1), "processes": clocks(9)[:9], "at": 50.0}),
+        ("no counters", False, {"metrics": [{"t": MOMENT - 1, "state": "ok"}, {"t": MOMENT, "state": "ok"}]}),
+    ],
+)  # fmt: skip
+def test_working(why, expected, given):
+    samples = Samples(metrics=given.get("metrics", []), processes=given.get("processes", []), gpus=[], health=[])
+    assert working(samples, given.get("at", MOMENT), given.get("silence", 30.0)) is expected, why

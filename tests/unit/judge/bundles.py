@@ -1,0 +1,328 @@
+"""Bundles to judge: small ones made here with healthy defaults, and those of real runs (tests/data/bundles).
+
+Everything is plain JSON data, fresh on every call, so a test may change what it got.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+from streamdiag.judge.facts import gather
+from streamdiag.judge.streams import longest_silence, standing
+from streamdiag.store import Bundle, load
+
+REAL = Path(__file__).resolve().parents[2] / "data" / "bundles"
+#: Condition of the host -> status, primary cause and confidence that issue 2 asks for.
+EXPECTED = {
+    "healthy": ("healthy", None, "high"),
+    "healthy-trixie": ("healthy", None, "high"),
+    "engine-stopped": ("broken", "engine_stalled", "high"),
+    "worker-stopped": ("broken", "engine_stalled", "high"),
+    "engine-killed": ("broken", "engine_dead", "high"),
+    "api-server-stopped": ("broken", "api_server_stalled", "high"),
+    "unit-stopped": ("broken", "service_down", "high"),
+    "crash-loop": ("broken", "crash_loop", "high"),
+    "api-key": ("broken", "auth_rejected", "high"),
+    "unknown-model": ("broken", "request_rejected", "high"),
+    "host-unreachable": ("unreachable", None, "high"),
+}
+
+AT = 1795377041.0  # when the target was looked at
+MAIN, ENGINE, WORKER = 74, 132, 161
+PIDS = ((MAIN, "main"), (ENGINE, "engine_core"), (WORKER, "worker"))
+OK = {"state": "ok", "reason": ""}
+
+
+def real(condition):
+    return load(REAL / condition)
+
+
+# Parts of a stream
+
+
+def event(t, name, read=0, **data):
+    data = {"type": name, **data}
+    text = json.dumps(data)
+    return {"t": t, "read": read, "name": name, "size": len(text) + 20, "data": text, "data_bytes": len(text)}
+
+
+def preamble(t=0.1):
+    return [event(t, "response.created"), event(t + 0.01, "response.in_progress")]
+
+
+def text_events(start=0.2, step=0.1, deltas=4, end="response.completed", **response):
+    """A whole answer: preamble, ``deltas`` deltas, the terminal event ``end``; ``response`` goes into the latter."""
+    found = preamble()
+    found += [event(start + step * n, "response.output_text.delta", delta="one ") for n in range(deltas)]
+    if end:
+        found.append(event(start + step * deltas, end, response={"status": "completed", **response}))
+    return found
+
+
+def counters(t, tokens=100.0, running=0.0, waiting=0.0, **more):
+    sample = {
+        "t": t,
+        **OK,
+        "running": running,
+        "waiting": waiting,
+        "kv_cache_usage": 0.0,
+        "generation_tokens": tokens,
+        "prompt_tokens": 16.0,
+        "preemptions": 0.0,
+        "successes": {},
+        "awake": 1.0,
+    }
+    return {**sample, **more}
+
+
+def no_counters(t):
+    return {"t": t, "state": "failed", "reason": "timed out"}
+
+
+def clocks(t, cpu=0.0, state="S", pids=PIDS):
+    """One sample of process clocks. ``cpu``: of each process but the main one, ``state``: of the engine core."""
+    return {
+        "t": t,
+        "processes": [
+            {
+                "pid": pid,
+                "role": role,
+                "state": state if role == "engine_core" else "S",
+                "cpu": 5.0 if pid == MAIN else cpu,
+            }
+            for pid, role in pids
+        ],
+    }
+
+
+def samples(seconds, tokens=100.0, rate=0.0, cpu_rate=0.0, state="S", health=200, **gauges):
+    """One sample a second. ``rate``: tokens per second; ``cpu_rate``: CPU seconds per second."""
+    times = range(int(seconds) + 1)
+    answer = (
+        {**OK, "http_status": health} if health else {"state": "failed", "reason": "timed out", "http_status": None}
+    )
+    return {
+        "metrics": [counters(float(t), tokens + rate * t, **gauges) for t in times],
+        "processes": [clocks(float(t), cpu_rate * t, state) for t in times],
+        "gpus": [],
+        "health": [{"t": float(t), "path": "/health", "seconds": 0.01, "body": "", **answer} for t in times if t],
+    }
+
+
+def stream(case="simple", events=None, how="closed", t=None, **more):
+    """One stream; without more words a whole and quick answer. ``t``: when it ended."""
+    events = text_events() if events is None else events
+    end = t if t is not None else (events[-1]["t"] if events else 0.2) + 0.01
+    found = {
+        "bundle_version": 1,
+        "case": case,
+        "at": AT + 1,
+        "method": "POST",
+        "url": "http://127.0.0.1:8000/v1/responses",
+        "request_headers": {"accept": "text/event-stream"},
+        "request_body": {"model": "tiny", "stream": True, "max_output_tokens": 128},
+        "request_bytes": 60,
+        "deadlines": {"silence": 30.0, "total": 150.0},
+        "t_connect": 0.01,
+        "t_headers": 0.05,
+        "http_status": 200,
+        "response_headers": {"content-type": "text/event-stream; charset=utf-8"},
+        "body": "",
+        "reads": [{"t": e["t"], "size": e["size"]} for e in events],
+        "events": [dict(e, read=n) for n, e in enumerate(events)],
+        "comments": [],
+        "bytes": sum(e["size"] for e in events),
+        "dropped_events": 0,
+        "unparsed": "",
+        "end": {"t": end, "how": how, "deadline": "", "reason": "the server ended the answer"},
+        "canary": None,
+        "samples": samples(1, tokens=100.0, rate=50.0, cpu_rate=0.9),
+        "retried": [],
+    }
+    if how == "deadline":
+        found["end"].update(deadline="silence", reason="no event in 30 s")
+    return {**found, **more}
+
+
+def canary(events=None, how="stopped", t=3.5, **more):
+    found = stream("canary", preamble(0.02) if events is None else events, how=how, t=t)
+    del found["samples"]
+    return {**found, "sent_at": 2.5, **more}
+
+
+def stalled(case="simple", seconds=7.0, events=None, how="stopped", **more):
+    """``response.created``, ``response.in_progress``, and nothing moves: the incident."""
+    found = stream(case, preamble() if events is None else events, how=how, t=seconds, samples=samples(seconds))
+    found["end"]["reason"] = "nothing moves"
+    found["canary"] = canary()
+    return {**found, **more}
+
+
+def refused(case="simple", reason="ConnectError: [Errno 111] Connection refused"):
+    found = stream(case, [], how="refused", t=0.05, t_connect=None, t_headers=None, http_status=None)
+    found.update(response_headers={}, samples={"metrics": [], "processes": [], "gpus": [], "health": []})
+    found["end"]["reason"] = reason
+    return found
+
+
+def mute(case="simple", seconds=30.0, health=0):
+    """Connected, and not a single header; ``health``: what /health answered meanwhile, 0 for nothing."""
+    found = stream(case, [], how="deadline", t=seconds, t_headers=None, http_status=None, response_headers={})
+    found["end"].update(deadline="headers", reason="no headers in 30 s")
+    found["samples"] = samples(seconds, health=health)
+    if not health:
+        found["samples"]["metrics"] = [no_counters(float(t)) for t in range(int(seconds))]
+    return found
+
+
+def rejected(status, body="", case="simple"):
+    return stream(case, [], http_status=status, body=body, response_headers={"content-type": "application/json"})
+
+
+def truncated(case="simple", reason="RemoteProtocolError: peer closed connection", **more):
+    found = stream(case, text_events(end=""), how="error", **more)
+    found["end"]["reason"] = reason
+    return found
+
+
+# The other parts
+
+
+def process(pid, role, state="S", **more):
+    found = {"pid": pid, "ppid": 1, "role": role, "title": role, "argv": [role], "state": state, "cpu": 9.0}
+    return {**found, "rss_bytes": 6 * 10**8, "started_at": AT - 3600.0, "threads": 9, **more}
+
+
+def processes(pids=PIDS, **states):
+    return {**OK, "processes": [process(pid, role, states.get(role, "S")) for pid, role in pids]}
+
+
+def unit(active="active", sub="running", restarts=0, result="success", **more):
+    properties = {"Id": "vllm.service", "LoadState": "loaded", "ActiveState": active, "SubState": sub}
+    properties.update(MainPID=str(MAIN if active == "active" else 0), NRestarts=str(restarts), Result=result)
+    return {**OK, "name": "vllm.service", "properties": {**properties, "ExecMainStatus": "0", **more}}
+
+
+def answer(status=200, seconds=0.01, body=""):
+    return {**OK, "path": "", "http_status": status, "seconds": seconds, "body": body}
+
+
+def no_answer(reason="ReadTimeout: no answer within 3 s"):
+    return {"state": "failed", "reason": reason, "path": "", "http_status": None, "seconds": 3.0, "body": ""}
+
+
+def endpoints(health=None):
+    return {"/health": health or answer(), "/v1/models": answer(), "/version": answer(), "/load": answer()}
+
+
+def socket(local="0.0.0.0:8000", pid=MAIN, state="LISTEN"):
+    row = {"local": local, "peer": "0.0.0.0:0", "state": state, "pid": pid}
+    return {**row, "recv_queue_bytes": 0, "send_queue_bytes": 0}
+
+
+def gpu(index=0, **more):
+    row = {"index": index, "name": "NVIDIA H100 80GB HBM3", "uuid": f"GPU-{index}", "utilization_percent": 3.0}
+    row.update(memory_used_bytes=77 * 10**9, memory_total_bytes=85 * 10**9, temperature_celsius=34.0)
+    return {**row, "ecc_uncorrected": 0, "throttle_reasons": [], "processes": [], **more}
+
+
+def target(**more):
+    found = {
+        "bundle_version": 1,
+        "at": AT,
+        "observer": {
+            "user": "root",
+            "uid": 0,
+            "groups": ["root"],
+            "become": True,
+            "python": "3.11",
+            "hostname": "gpu43",
+        },
+        "unit": unit(),
+        "processes": processes(),
+        "sockets": {**OK, "listening": [socket()], "connections": []},
+        "endpoints": endpoints(),
+        "base_url": "http://127.0.0.1:8000",
+        "base_url_source": "argv",
+        "public_url": "",
+        "model": "tiny",
+        "model_source": "served",
+        "served_models": ["tiny"],
+        "vllm_version": "0.32.0",
+        "flags": {"max-model-len": "32768"},
+        "argv": ["python", "-m", "vllm.entrypoints.openai.api_server"],
+        "environment": {},
+        "environment_state": dict(OK),
+        "compat_mode": "unsupported",
+        "metrics": counters(0.0),
+    }
+    return {**found, **more}
+
+
+def machine(**more):
+    found = {k: v for k, v in target().items() if k in ("bundle_version", "observer", "unit", "processes", "endpoints")}
+    found.update(at=AT + 60, sockets={**OK, "listening": [socket()], "connections": []}, metrics=counters(0.0, 400.0))
+    found["gpus"] = {**OK, "driver_version": "575.57.08", "gpus": [gpu()]}
+    return {**found, **more}
+
+
+def line(text, at=AT + 2, pid=MAIN):
+    return {"at": at, "pid": pid, "priority": 6, "text": text}
+
+
+def log(*lines, **more):
+    """A log that was read; lines are texts or whole ``line(...)``s."""
+    found = [one if isinstance(one, dict) else line(one) for one in lines]
+    return {**OK, "since": AT - 120, "lines": found, "dropped": 0, **more}
+
+
+def denied(reason="journal not readable as probe: not root, not in group systemd-journal or adm"):
+    return {"state": "denied", "reason": reason, "since": AT - 120, "lines": [], "dropped": 0}
+
+
+def journal(*lines, kernel=()):
+    return {"unit": log("INFO:     Application startup complete.", *lines), "kernel": log(*kernel)}
+
+
+def run(**more):
+    found = {
+        "bundle_version": 1,
+        "run_id": "20261122T195222Z",
+        "host": "gpu43",
+        "started_at": "2026-11-22T19:52:22Z",
+        "finished_at": "2026-11-22T19:52:40Z",
+        "tool_version": "0.1.0",
+        "unreachable": "",
+        "errors": [],
+        "skipped_cases": {},
+    }
+    return {**found, **more}
+
+
+def bundle(*streams, **parts):
+    """A bundle; without more words a healthy one of three streams. ``parts``: run, target, machine, journal."""
+    sent = streams or (stream("simple"), stream("tools"), stream("codex"))
+    found = {"run": run(), "target": target(), "machine": machine(), "journal": journal(), **parts}
+    names = ["run.json", "target.json", "machine.json", "journal.json"] + [f"stream-{s['case']}.json" for s in sent]
+    return Bundle(streams={s["case"]: s for s in sent}, digests={f"evidence/{n}": "0" * 64 for n in names}, **found)
+
+
+def nothing_sent(**parts):
+    return bundle(**parts)._replace(streams={})
+
+
+def fresh(one):
+    """A copy that may be changed."""
+    return Bundle(*copy.deepcopy(tuple(one)))
+
+
+def standing_of(one_stream):
+    """The witnesses of the longest silence of ``one_stream``."""
+    silence = longest_silence(one_stream)
+    return standing(one_stream, silence)
+
+
+def facts(*streams, **parts):
+    return gather(bundle(*streams, **parts))
