@@ -15,9 +15,13 @@ FAULT = "engine_stalled"
 READY_SECONDS = 20.0
 
 
-def start_server(ready_file: Path, log_file: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the simulator with the incident's fault; returns its process and base URL. Raises RuntimeError."""
-    command = [sys.executable, "-m", "simulator", "--port", "0", "--fault", FAULT, "--ready-file", str(ready_file)]
+def start_server(folder: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the simulator with ``arguments``; returns its process and base URL. Its log goes to ``folder``.
+
+    Raises RuntimeError with that log when it does not come up.
+    """
+    ready_file, log_file = folder / "ready", folder / "simulator.log"
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--ready-file", str(ready_file), *arguments]
     with log_file.open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     deadline = time.monotonic() + READY_SECONDS
@@ -43,7 +47,7 @@ def main() -> int:
     """Exit status: that of the play, or 1 when the verdict is not the one that the fault deserves."""
     with tempfile.TemporaryDirectory(prefix="streamdiag-demo-") as folder:
         try:
-            server, base_url = start_server(Path(folder) / "ready", Path(folder) / "log")
+            server, base_url = start_server(Path(folder), "--fault", FAULT)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 1

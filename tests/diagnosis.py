@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulator.demo import start_server, stop
 from streamdiag.bundle import JOURNAL, MACHINE, RUN, TARGET, stream_file
 from streamdiag.host.machine import read_machine
 from streamdiag.host.outcome import settles
@@ -19,33 +17,18 @@ from streamdiag.host.watch import Deadlines
 from streamdiag.judge.assess import assess
 from streamdiag.judge.result import Result
 from streamdiag.store import load, write_part
-from tests.play import ROOT
 
 CASES = ("simple", "tools", "codex")
 
 
 @contextlib.contextmanager
-def simulator(folder: Path, *arguments: str, ready_seconds: float = 20.0) -> Iterator[str]:
+def simulator(folder: Path, *arguments: str) -> Iterator[str]:
     """A running simulator's base URL. Stopped by its process id."""
-    ready = folder / "ready"
-    log = folder / "simulator.log"
-    with log.open("wb") as stream:
-        command = [sys.executable, "-m", "simulator", "--port", "0", "--ready-file", str(ready), *arguments]
-        server = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
+    server, base_url = start_server(folder, *arguments)
     try:
-        deadline = time.monotonic() + ready_seconds
-        while not (ready.exists() and ready.read_text(encoding="utf-8").strip()):
-            assert server.poll() is None, log.read_text(encoding="utf-8", errors="replace")
-            assert time.monotonic() < deadline, "the simulator did not come up"
-            time.sleep(0.05)
-        yield ready.read_text(encoding="utf-8").strip()
+        yield base_url
     finally:
-        server.terminate()
-        try:
-            server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        stop(server)
 
 
 def diagnose(

@@ -68,8 +68,10 @@ def load(folder: Path) -> Bundle:
             part = json.loads(raw.decode("utf-8"))
         except ValueError as error:
             raise NotABundle(f"{path} is not whole JSON: {error}") from error
-        version = part.get("bundle_version", BUNDLE_VERSION) if isinstance(part, dict) else BUNDLE_VERSION
-        if version > BUNDLE_VERSION:
+        if not isinstance(part, dict):
+            raise NotABundle(f"{path} is not a part of a bundle: it holds no JSON object")
+        version = part.get("bundle_version", BUNDLE_VERSION)
+        if not isinstance(version, int) or version > BUNDLE_VERSION:
             raise NotABundle(
                 f"{path} has bundle version {version}, this program reads up to {BUNDLE_VERSION}: take a newer one"
             )

@@ -75,7 +75,7 @@ def test_same_text_for_same_seed(server: Server) -> None:
 def test_silence_before_the_first_token(server: Server) -> None:
     how = server.argv[-1]
     real = Exchange.load(RECORDINGS / "fault_engine_stalled.jsonl")
-    ours = server.send(responses(stream=True, max_output_tokens=400, ignore_eos=True), idle=0.25)
+    ours = server.send(responses(stream=True, max_output_tokens=400, ignore_eos=True), idle=0.3)
     assert ours.end == real.end == "idle"
     assert headers(ours) == headers(real)
     assert body(ours) == body(real)
@@ -99,7 +99,7 @@ def ends(server: Server) -> float:
 
 @with_server(*FAST, "--fault", "engine_stalled_midstream=10")
 def test_silence_in_midstream(server: Server) -> None:
-    ours = server.send(TEXT, idle=0.3)
+    ours = server.send(TEXT, idle=0.8)
     assert ours.end == "idle" and names(ours).count("response.output_text.delta") == 10
     assert server.get("/health").status == 200
     assert counters(server) == (1, 0, 10)
@@ -110,7 +110,7 @@ def test_silence_in_midstream(server: Server) -> None:
 @with_server()
 def test_stop_and_continue_from_outside(server: Server) -> None:
     os.kill(server.engine, signal.SIGSTOP)
-    assert names(server.send(TEXT, idle=0.25)) == ["response.created", "response.in_progress"]
+    assert names(server.send(TEXT, idle=0.3)) == ["response.created", "response.in_progress"]
     os.kill(server.engine, signal.SIGCONT)
     assert names(server.send(TEXT))[-1] == "response.completed"
 
@@ -159,7 +159,7 @@ def test_blocked_event_loop(server: Server) -> None:
 
 @with_server(*FAST, "--fault", "api_server_stalled_midstream=8")
 def test_blocked_event_loop_in_midstream(server: Server) -> None:
-    assert len(names(server.send(TEXT, idle=0.25))) == 8
+    assert len(names(server.send(TEXT, idle=0.8))) == 8
     assert server.get("/health", first=0.3).reads == []
 
 
@@ -322,7 +322,7 @@ def test_bent_streams(server: Server) -> None:
     deltas = "".join(data["delta"] for name, data in events if name.endswith(".delta"))
     text = next(data["text"] for name, data in events if name == "response.output_text.done")
     assert len(deltas) < len(text)
-    call = server.send(faulty(TOOLS, "awaiting_tool_output"), idle=0.25)
+    call = server.send(faulty(TOOLS, "awaiting_tool_output"), idle=0.8)
     assert call.end == "idle" and names(call)[-1] == "response.output_item.done"
     assert counters(server)[0] == 0
     queued = server.send(faulty(TEXT, "queued_first")).events()

@@ -5,7 +5,6 @@ What runs counts, not what is configured: flags come from the running process wh
 
 from __future__ import annotations
 
-import getpass
 import grp
 import json
 import os
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from ..bundle import BUNDLE_VERSION, Endpoint, Observer, Process, Processes, Source, Target, Unit
 from .endpoints import get_all, metrics_after
 from .flags import compat_mode, host_and_port, model_name, parse_flags
-from .process import read_environ, read_processes
+from .process import read_environ, read_processes, user_name
 from .redact import Redactor
 from .sockets import listener, listening_ports, read_sockets
 from .unit import read_unit
@@ -43,11 +42,6 @@ class Wanted(NamedTuple):
 
 def observer(become: bool) -> Observer:
     """Whose eyes see the host: what a check may have to be skipped for."""
-    uid = os.geteuid()
-    try:
-        user = getpass.getuser() if uid else "root"
-    except (KeyError, OSError):
-        user = f"uid {uid}"
     groups = []
     for gid in sorted({os.getegid(), *os.getgroups()}):
         try:
@@ -55,8 +49,8 @@ def observer(become: bool) -> Observer:
         except KeyError:
             groups.append(str(gid))
     return Observer(
-        user=user,
-        uid=uid,
+        user=user_name(),
+        uid=os.geteuid(),
         groups=groups,
         become=become,
         python=platform.python_version(),
@@ -219,4 +213,6 @@ def describe_target(target: Target) -> str:
     words.append("model {}".format(target["model"] or "unknown"))
     if target["vllm_version"]:
         words.append("vLLM {}".format(target["vllm_version"]))
+    if target["observer"]["uid"] != 0:
+        words.append("read as {}, without root".format(target["observer"]["user"]))
     return ", ".join(words)

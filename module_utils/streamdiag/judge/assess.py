@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from ..store import Bundle
+from ..store import Bundle, NotABundle
 from .causes import Weighed, to_causes, weigh
 from .causes.rule import CONFIRMED, LIKELY, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
@@ -15,7 +15,17 @@ from .streams import row
 
 
 def assess(bundle: Bundle) -> Result:
-    """Judge ``bundle``. Never raises for what the evidence says or lacks."""
+    """Judge ``bundle``. Never raises for what the evidence says or lacks; NotABundle where it has not the shape."""
+    try:
+        return _assess(bundle)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as broken:
+        raise NotABundle(
+            f"the evidence is not in the form of bundle.py, so it cannot be judged ({type(broken).__name__}: {broken}); "
+            "gather it again with the version of this program that judges it"
+        ) from broken
+
+
+def _assess(bundle: Bundle) -> Result:
     facts = gather(bundle)
     checks = judge_rows(facts)
     weighed = weigh(facts)

@@ -12,20 +12,16 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from streamdiag.judge.assess import assess
 from streamdiag.judge.causes import ORDER, UNWEIGHED
 from streamdiag.store import Bundle, NotABundle, load, to_json
-
 from tests.unit.judge.bundles import EXPECTED, REAL, bundle, fresh, real, refused, stalled, truncated
 from tests.unit.judge.test_causes import RULES
 
 STATUSES = {"healthy", "degraded", "broken", "unreachable", "inconclusive"}
 CAUSES = set(
-    """service_down crash_loop endpoint_unreachable auth_rejected request_rejected api_server_stalled engine_stalled
-    engine_dead engine_asleep gpu_fault out_of_memory queue_saturated kv_cache_exhausted runaway_reasoning
-    slow_generation client_timeout output_limit tool_call_withheld awaiting_tool_output no_heartbeat server_buffering
-    proxy_buffering proxy_interference reasoning_hidden compat_mode_filtering stream_truncated protocol_violation
-    network_stall inconclusive""".split()
+    ["service_down", "crash_loop", "endpoint_unreachable", "auth_rejected", "request_rejected", "api_server_stalled", "engine_stalled", "engine_dead", "engine_asleep", "gpu_fault", "out_of_memory", "queue_saturated", "kv_cache_exhausted", "runaway_reasoning", "slow_generation", "client_timeout", "output_limit", "tool_call_withheld", "awaiting_tool_output", "no_heartbeat", "server_buffering", "proxy_buffering", "proxy_interference", "reasoning_hidden", "compat_mode_filtering", "stream_truncated", "protocol_violation", "network_stall", "inconclusive"]
 )
 KEYS = {
     "": "schema_version run_id host started_at finished_at tool_version target verdict causes checks streams",
