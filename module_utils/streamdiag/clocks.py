@@ -25,6 +25,16 @@ class Clocks(NamedTuple):
         return self.cpu <= IDLE_SHARE * self.seconds
 
 
+def serving(processes: List[Process]) -> List[Process]:
+    """Those without which nothing is served; helpers (a resource tracker, a compiler) come and go.
+
+    Releases that give their processes no titles have no engine to tell from a helper: then all of them.
+    """
+    if any(process["role"] == "engine_core" for process in processes):
+        return [process for process in processes if process["role"] != "other"]
+    return processes
+
+
 def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks]:
     """The clocks over ``samples``; None with fewer than ``least`` of them, or none of any process.
 
@@ -38,5 +48,5 @@ def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks
     return Clocks(
         cpu=sum(process["cpu"] - before.get(process["pid"], process["cpu"]) for process in engine),
         seconds=last["t"] - first["t"],
-        halted=[process for process in last["processes"] if process["state"] in HALTED_STATES],
+        halted=[process for process in serving(last["processes"]) if process["state"] in HALTED_STATES],
     )

@@ -24,7 +24,7 @@ def data_of(event: Event) -> Dict[str, Any]:
     """The JSON object of an event, ``{}`` when it is none or was cut."""
     try:
         data = json.loads(event["data"])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests import hosts
 from tests.hosts import faults
-from tests.play import play
+from tests.play import ROOT, play
 
 pytestmark = pytest.mark.hosts
 
@@ -64,3 +66,11 @@ def test_host_is_as_before(bare_host: hosts.Host, tmp_path: Path) -> None:
     before = hosts.snapshot(bare_host)
     play("diagnose.yml", "-i", str(bare_host.inventory), reports=tmp_path)
     assert before.changed_files(hosts.snapshot(bare_host)) == []
+
+
+def test_doctor(bare_host: hosts.Host) -> None:
+    """The documented ``python -m tests.hosts doctor``, on a machine that can boot hosts, since one runs."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.hosts", "doctor"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

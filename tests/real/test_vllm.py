@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tests import hosts
+from tests.documented import COMMANDS
 from tests.hosts import faults
-from tests.play import Play, play, rows
+from tests.play import BIN, ROOT, Play, play, rows
 
 pytestmark = pytest.mark.vllm
 
@@ -120,6 +123,41 @@ def test_stored_run_is_judged_again_to_the_byte(vllm_host: hosts.Host, tmp_path:
     again = play("playbooks/assess.yml", "-e", f"assess_run={tmp_path / 'latest'}", reports=tmp_path)
     assert again.rc == 0, again.output
     assert stored.read_bytes() == first
+
+
+def test_documented_commands(vllm_host: hosts.Host) -> None:
+    """The commands of README and docs for a host called gpu43, word for word, with an inventory that knows it."""
+    if vllm_host.name != "gpu43":
+        pytest.skip("the documented commands name gpu43")
+    up, diagnose_it, hold_fault = sorted((c for c, who in COMMANDS.items() if who == "vllm"), key=_order)
+    assert "runs bookworm" in _shell(up, vllm_host)
+    assert "gpu43: HEALTHY" in _shell(diagnose_it, vllm_host)
+    with subprocess.Popen(["bash", "-c", f"exec {hold_fault}"], cwd=ROOT, env=_environment(vllm_host)) as holder:
+        try:
+            deadline = time.monotonic() + 30
+            while hosts.Server(vllm_host).engine_core().state != "T":
+                assert time.monotonic() < deadline, "the fault did not come into force"
+                time.sleep(0.2)
+            assert "gpu43: BROKEN, cause engine_stalled" in _shell(diagnose_it, vllm_host)
+        finally:
+            holder.terminate()
+
+
+def _order(command: str) -> int:
+    return [" up " in command, "diagnose" in command, " fault " in command].index(True)
+
+
+def _environment(host: hosts.Host) -> dict[str, str]:
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "ANSIBLE_INVENTORY": str(host.inventory), "PATH": path}
+
+
+def _shell(command: str, host: hosts.Host) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=_environment(host), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _everything(folder: Path) -> str:

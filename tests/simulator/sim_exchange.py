@@ -133,7 +133,7 @@ def exchange(
                 if not data:
                     result.end = "eof"
                     break
-                sock.settimeout(idle)
+                sock.settimeout(max(0.01, min(idle, start + total - time.monotonic())))
                 result.reads.append((time.monotonic() - start, data))
                 raw += data
                 if _complete(raw):

@@ -31,6 +31,19 @@ def host_folder_name(host: str) -> str:
     return name if name.strip(".") else "_" + name
 
 
+def _folder_names(hosts: List[str]) -> List[str]:
+    """One name per host, none twice and none of the files of a run: two hosts must not share evidence."""
+    names: List[str] = []
+    for host in hosts:
+        base, number = host_folder_name(host), 1
+        name = base
+        while name in names or name in ("summary.json", "summary.md"):
+            number += 1
+            name = f"{base}-{number}"
+        names.append(name)
+    return names
+
+
 def make_run_folder(reports_dir: Path, run_id: str, hosts: List[str]) -> RunFolder:
     """Make the folders of a run, mode 0700, and point ``latest`` to it. Raises Unusable.
 
@@ -40,7 +53,7 @@ def make_run_folder(reports_dir: Path, run_id: str, hosts: List[str]) -> RunFold
         reports_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_room(reports_dir, len(hosts))
         run_id, path = _claim(reports_dir, run_id)
-        folders = {host: path / host_folder_name(host) for host in hosts}
+        folders = {host: path / name for host, name in zip(hosts, _folder_names(hosts))}
         for folder in folders.values():
             folder.mkdir(mode=0o700, exist_ok=True)
         _point_latest(reports_dir, run_id)

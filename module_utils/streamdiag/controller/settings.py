@@ -14,13 +14,15 @@ import yaml
 def _url(value: str) -> Optional[str]:
     try:
         parts = urlsplit(value)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fine = False
     return None if fine else "must be a URL such as http://127.0.0.1:8000"
 
 
 def _id(value: str) -> Optional[str]:
+    if value == "latest":
+        return "must be another name: latest is the link to the newest run"
     fine = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value)
     return None if fine else "must be letters, digits, '.', '_' and '-', because it names a folder"
 

@@ -37,7 +37,7 @@ def _list_files() -> Dict[str, Any]:
         "type": "function",
         "name": "list_files",
         "description": "List the files of a directory.",
-        "strict": False,
+        "strict": True,  # vLLM holds arguments to their schema only then
         "parameters": {
             "type": "object",
             # An enum keeps the arguments short whatever the model is like.

@@ -43,7 +43,7 @@ def get(base_url: str, path: str, api_key: str = "", timeout: float = 3.0) -> En
                     raise httpx.ReadTimeout(f"the answer did not end within {timeout} s")
                 if sum(map(len, chunks)) > BODY_LIMIT:
                     break
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:  # the last: a key no header can carry
         return Endpoint(state="failed", reason=describe(error), path=path, http_status=status, seconds=spent(), body="")
     body = b"".join(chunks).decode("utf-8", "replace")
     return Endpoint(state="ok", reason="", path=path, http_status=status, seconds=spent(), body=body)

@@ -120,8 +120,8 @@ def problem(wanted: Wanted, target: Target) -> str:
 def server_processes(unit: Unit, base_url: str) -> Processes:
     """The unit's processes; without a unit, those of whoever listens at ``base_url``."""
     if unit["state"] != "ok":
-        port = port_of(base_url) if urlsplit(base_url).hostname in _LOOPBACK else None
-        pid = listener(port) if port else None
+        port = port_of(base_url)  # None for what is no URL, too
+        pid = listener(port) if port and urlsplit(base_url).hostname in _LOOPBACK else None
         if pid is None:
             return Processes(state=unit["state"], reason=unit["reason"], processes=[])
         return read_processes(pid, "")
@@ -173,7 +173,7 @@ def _reachable(host: Optional[str]) -> str:
 def _json(endpoint: Endpoint) -> Any:
     try:
         return json.loads(endpoint["body"]) if endpoint["http_status"] == 200 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -20,7 +20,7 @@ def assess(bundle: Bundle) -> Result:
         return _assess(bundle)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as broken:
         raise NotABundle(
-            f"the evidence is not in the form of bundle.py, so it cannot be judged ({type(broken).__name__}: {broken}); "
+            f"the evidence has not the form of a bundle, so it cannot be judged ({type(broken).__name__}: {broken}); "
             "gather it again with the version of this program that judges it"
         ) from broken
 
@@ -73,7 +73,7 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
         summary = "{} could not be reached by ssh: {}".format(host, " ".join(unreachable.split()))
-        step = f"Try it by hand: ansible {host} -m ansible.builtin.ping"
+        step = f"Try it by hand:\n$ ansible {host} -m ansible.builtin.ping"
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])
     if not facts.sent:

@@ -21,7 +21,10 @@ NOTHING = "-"
 # What GFM gives a meaning inside a line: escapes, code, emphasis, links, HTML, tables, math, mentions, bare URLs.
 # A "_" between letters is plain (GFM, 6.2), and names are full of them.
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&@#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|:(?=[a-z0-9_+-]+:))")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+# What makes a list, a rule or a heading of a line that it begins.
+_LEADING = re.compile(r"^(\d{0,9})([-+=]|(?<=\d)[.)](?=\s|$))")
+# An unfinished one is left to be marked: it must not take the text behind it along.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 class Safe(str):
@@ -53,7 +56,7 @@ def escape(value: object) -> str:
     if value is None:
         return NOTHING
     text = " ".join(clean(shorten(str(value), EXCERPT_LIMIT)).split())
-    return _SPECIAL.sub(r"\\\1", text)
+    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
 
 
 def code(value: object) -> Safe:
@@ -68,8 +71,8 @@ def code(value: object) -> Safe:
 
 def block(value: object) -> Safe:
     """A fenced code block for text of several lines."""
-    lines = clean(shorten(str(value), EXCERPT_LIMIT)).strip("\n").splitlines()
-    text = "\n".join(shorten(line, LINE_LIMIT) for line in lines)
+    lines = str(value).strip("\n").split("\n")
+    text = clean(shorten("\n".join(shorten(line, LINE_LIMIT) for line in lines), EXCERPT_LIMIT))
     fence = "`" * max(3, _longest_run(text) + 1)
     return Safe(f"{fence}text\n{text}\n{fence}")
 

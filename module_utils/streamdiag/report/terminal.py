@@ -15,10 +15,11 @@ def announcement(result: Result, report: str) -> str:
     if verdict["primary_cause"]:
         lines[0] += ", cause {} (confidence {})".format(verdict["primary_cause"], verdict["confidence"])
     lines.append("  " + verdict["summary"])
+    steps = verdict["next_step"].splitlines()
     if verdict["status"] != "healthy":
-        lines.append("  next: " + verdict["next_step"])
+        lines += ["  next: " + line if number == 0 else "    " + line for number, line in enumerate(steps)]
     for error in result["tool_errors"]:
-        if error["message"] in verdict["summary"]:
+        if verdict["status"] == "unreachable" or error["message"] in verdict["summary"]:
             continue
         lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
     lines.append("  report: " + report)
@@ -33,9 +34,10 @@ def failures(result: Result, fail_on: str, base_url_source: str) -> List[str]:
     verdict, found = result["verdict"], []
     if verdict["status"] == "unreachable":
         found.append(verdict["summary"])
-    found += ["{}: {}".format(error["step"], error["message"]) for error in result["tool_errors"]]
+    else:
+        found += ["{}: {}".format(error["step"], error["message"]) for error in result["tool_errors"]]
     if verdict["primary_cause"] == "endpoint_unreachable" and base_url_source == "given":
-        found.append("{}. {}".format(verdict["summary"], verdict["next_step"]))
+        found.append(f"{verdict['summary']}. {verdict['next_step']}")
     if fail_on in ("degraded", "broken") and verdict["status"] in ("broken", fail_on):
         found.append("the verdict is {} and diagnose_fail_on={}".format(verdict["status"], fail_on))
     return [_one_line(text) for text in found]

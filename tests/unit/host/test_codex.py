@@ -51,7 +51,7 @@ def recorded():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        url = "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         stream = run_case("codex", Server(url, "tiny"), Deadlines(total=20.0))
         thread.join(10)
     assert stream["http_status"] == 401

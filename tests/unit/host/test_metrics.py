@@ -93,12 +93,16 @@ def told(text):
         ("vllm:generation_tokens_total +Inf", {}),
         ('vllm:kv_cache_usage_perc{engine="0"} NaN\nvllm:kv_cache_usage_perc{engine="1"} 0.5', {"kv_cache_usage": 0.5}),
         ('vllm:num_requests_running{model_name="a,b=\\"c\\" } 9"} 3', {"running": 3.0}),
-        ('vllm:request_success_total{model_name="a,finished_reason=\\"x\\"",finished_reason="stop"} 2', {"successes": {"stop": 2.0}}),
+        (
+            'vllm:request_success_total{model_name="a,finished_reason=\\"x\\"",finished_reason="stop"} 2',
+            {"successes": {"stop": 2.0}},
+        ),
         ("vllm:request_success_total 2", {"successes": {"": 2.0}}),
         ('vllm:engine_sleep_state{sleep_state="discard_all"} 1', {}),
         ('vllm:num_requests_running{model_name="a\u2028b\x85c"} 3', {"running": 3.0}),
     ],
-)  # fmt: skip
+    ids=lambda value: repr(value)[:60] if isinstance(value, str) else "",
+)
 def test_parse(text, expected):
     assert told(text) == dict(NOTHING, **expected)
     json.dumps(parse_metrics(text, 1.5), allow_nan=False)

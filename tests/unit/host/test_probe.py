@@ -103,7 +103,7 @@ class Scripted:
                 else:
                     client.sendall(page)
                 return
-            length = int([line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")][0][15:])
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             while len(body) < length:
                 body += client.recv(65536)
             with self._lock:
@@ -261,6 +261,11 @@ def test_no_proxy_of_the_environment_is_asked(serve, monkeypatch):
     assert names(ask(serve(GOOD))) == GOOD_NAMES
 
 
+def label(value):
+    """What a test is called by: the start of what a server says."""
+    return repr(value)[:40] if isinstance(value, (bytes, str)) else None
+
+
 def paused(first, *parts, pause=0.1):
     def script(client, _number):
         client.sendall(first)
@@ -352,7 +357,12 @@ NESTED = b"data: " + b"[" * 15000 + b"\n\n"
         (answer(b"", "204 No Content"), "closed", 204, {}),
         (answer(b"", "307 Temporary Redirect", "text/html", "Location: /v1/responses"), "closed", 307, {}),
         (answer(b"", "302 Found", "text/html", "Location: https://elsewhere.invalid/"), "closed", 302, {}),
-        (then_for_ever(HEAD.replace(b"text/event-stream", b"text/html"), chunk(b"x" * 9999)), "deadline first_event", 200, {"body": "x"}),
+        (
+            then_for_ever(HEAD.replace(b"text/event-stream", b"text/html"), chunk(b"x" * 9999)),
+            "deadline first_event",
+            200,
+            {"body": "x"},
+        ),
         # A stream
         (GOOD, "closed", 200, {"names": GOOD_NAMES}),
         (GOOD.replace(b"text/event-stream", b"Text/Event-Stream"), "closed", 200, {"names": GOOD_NAMES}),
@@ -363,15 +373,25 @@ NESTED = b"data: " + b"[" * 15000 + b"\n\n"
         (HEAD + chunk(b"\xff\xfe\x00\r\n\r\n" + WHOLE) + LAST, "closed", 200, {"names": ["message", *GOOD_NAMES]}),
         # A stream that hangs, or is cut
         (then_silence(HEAD), "deadline first_event", 200, {}),
-        (then_silence(HEAD + chunk(b"event: response.crea")), "deadline first_event", 200, {"unparsed": "event: response.crea"}),
+        (
+            then_silence(HEAD + chunk(b"event: response.crea")),
+            "deadline first_event",
+            200,
+            {"unparsed": "event: response.crea"},
+        ),
         (then_silence(HEAD + chunk(CREATED)), "deadline silence", 200, {"names": ["created"]}),
         (HEAD + chunk(CREATED) + LAST, "closed", 200, {"names": ["created"]}),
         (HEAD + chunk(CREATED), "error", 200, {"names": ["created"]}),
-        (HEAD + chunk(CREATED) + b"fff\r\nevent: resp", "error", 200, {"names": ["created"], "unparsed": "event: resp"}),
+        (
+            HEAD + chunk(CREATED) + b"fff\r\nevent: resp",
+            "error",
+            200,
+            {"names": ["created"], "unparsed": "event: resp"},
+        ),
         (HEAD + chunk(CREATED) + b"no hex\r\n", "error", 200, {"names": ["created"]}),
         (SHORT + CREATED, "error", 200, {"names": ["created"]}),
         (reset, "error", 200, {"names": ["created"]}),
-        (HEAD + chunk(b"event: error\ndata: {\"message\":\"x\"}\n\n") + LAST, "closed", 200, {"names": ["error"]}),
+        (HEAD + chunk(b'event: error\ndata: {"message":"x"}\n\n') + LAST, "closed", 200, {"names": ["error"]}),
         # Signs of life that no client acts on
         (then_for_ever(HEAD, chunk(b": ping\n\n")), "deadline first_event", 200, {"comments": 1}),
         (then_for_ever(HEAD, chunk(event("response.ping"))), "deadline first_event", 200, {"events": 1}),
@@ -379,7 +399,8 @@ NESTED = b"data: " + b"[" * 15000 + b"\n\n"
         (then_for_ever(HEAD + chunk(CREATED), chunk(event("response.ping"))), "deadline silence", 200, {"events": 2}),
         (then_for_ever(HEAD + chunk(CREATED), chunk(b"x")), "deadline silence", 200, {"names": ["created"]}),
     ],
-)  # fmt: skip
+    ids=label,
+)
 def test_whatever_happens_a_whole_stream_comes_back(serve, script, how, status, expected):
     soon = {how.split()[1]: 0.35} if " " in how else {}
     stream = ask(serve(script), SLOW._replace(**soon))
@@ -467,6 +488,7 @@ def test_a_refused_form_is_followed_by_the_next(serve):
         ("tools", answer(b"", "429 Too Many Requests"), 1),
         ("tools", answer(b"", "500 Internal Server Error"), 1),
     ],
+    ids=label,
 )
 def test_how_often_a_refused_request_is_sent(serve, case, refusal, requests):
     server = serve(refusal)
@@ -595,10 +617,10 @@ def test_a_silent_stream_of_a_working_server_gets_patience(serve, idle, moving):
             return answer(f"vllm:{moving} {value}\nvllm:{other} 5\n".encode())
 
     server.pages = Pages(server.pages)
-    stream = ask(server, SLOW._replace(silence=1.2, patience=2.2), idle)
+    stream = ask(server, SLOW._replace(silence=0.8, patience=1.6), idle)
     assert ticking.is_set()
     assert (stream["end"]["how"], stream["end"]["deadline"]) == ("deadline", "silence")
-    assert stream["end"]["t"] > 2.2
+    assert stream["end"]["t"] > 1.6
 
 
 def test_no_canary_beside_a_flowing_stream(serve, monkeypatch):

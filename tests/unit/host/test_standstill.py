@@ -149,7 +149,11 @@ def test_nothing_moves(why, seconds, given):
             8,
             {"metrics": metrics(8, prompt_tokens=512), "processes": clocks(8), "canary": STUCK},
         ),
-        ("counters reset: a restart", 8, {"metrics": metrics(8, generation_tokens=-9), "processes": clocks(8), "canary": STUCK}),
+        (
+            "counters reset: a restart",
+            8,
+            {"metrics": metrics(8, generation_tokens=-9), "processes": clocks(8), "canary": STUCK},
+        ),
         (
             "no counters (statistics switched off)",
             30,
@@ -173,11 +177,19 @@ def test_nothing_moves(why, seconds, given):
             8,
             {"metrics": metrics(0)[:-1], "processes": clocks(8), "canary": STUCK},
         ),
-        ("a first request that compiles", 8, {"metrics": metrics(8), "processes": clocks(8, share=1.0), "canary": STUCK}),
+        (
+            "a first request that compiles",
+            8,
+            {"metrics": metrics(8), "processes": clocks(8, share=1.0), "canary": STUCK},
+        ),
         ("busy a little", 8, {"metrics": metrics(8), "processes": clocks(8, share=0.1), "canary": STUCK}),
         ("busy for very long", 100, {"metrics": metrics(100), "processes": clocks(100, share=1.0), "canary": STUCK}),
         ("two looks at the clocks only", 8, {"metrics": metrics(8), "processes": clocks(1), "canary": STUCK}),
-        ("clocks looked at before the silence only", 8, {"metrics": metrics(8), "processes": clocks(0)[:-1], "canary": STUCK}),
+        (
+            "clocks looked at before the silence only",
+            8,
+            {"metrics": metrics(8), "processes": clocks(0)[:-1], "canary": STUCK},
+        ),
         ("no clocks, not long enough", 14, {"metrics": metrics(14), "canary": STUCK}),
         ("hidden clocks, not long enough", 14, {"metrics": metrics(14), "processes": unseen(14), "canary": STUCK}),
         (
@@ -193,7 +205,7 @@ def test_nothing_moves(why, seconds, given):
             },
         ),
     ],
-)  # fmt: skip
+)
 def test_something_may_still_come(why, seconds, given):
     assert verdict(seconds, **given) is None, why
 
@@ -231,7 +243,7 @@ MOMENT = SINCE + 9
         ("work long ago", False, {"metrics": metrics(1, generation_tokens=1), "processes": clocks(9)[:9], "at": 50.0}),
         ("no counters", False, {"metrics": [{"t": MOMENT - 1, "state": "ok"}, {"t": MOMENT, "state": "ok"}]}),
     ],
-)  # fmt: skip
+)
 def test_working(why, expected, given):
     samples = Samples(metrics=given.get("metrics", []), processes=given.get("processes", []), gpus=[], health=[])
     assert working(samples, given.get("at", MOMENT), given.get("silence", 30.0)) is expected, why

@@ -79,11 +79,14 @@ def after(clock, watch, steps):
     return passed(watch)
 
 
-@pytest.mark.parametrize("steps, name", [
-    (["connected"], "headers"),
-    (["connected", "headers"], "first_event"),
-    (["connected", "headers", "event"], "silence"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "steps, name",
+    [
+        (["connected"], "headers"),
+        (["connected", "headers"], "first_event"),
+        (["connected", "headers", "event"], "silence"),
+    ],
+)
 def test_a_server_seen_working_is_waited_for_until_patience_ends(clock, steps, name):
     asked = []
     watch = Watch(DEADLINES, lambda: asked.append(1) or True)
@@ -160,26 +163,32 @@ def test_defaults_wait_longest_for_a_server_that_works():
     assert default.as_dict() == parse_deadlines({}).as_dict()
 
 
-@pytest.mark.parametrize("given, expected", [
-    ({"silence": 3}, 3.0),
-    ({"silence": "3.5"}, 3.5),
-    ({"silence": 0.1, "total": 9}, 0.1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"silence": 3}, 3.0),
+        ({"silence": "3.5"}, 3.5),
+        ({"silence": 0.1, "total": 9}, 0.1),
+    ],
+)
 def test_parse(given, expected):
     assert parse_deadlines(given).silence == expected
     assert parse_deadlines(given).connect == Deadlines().connect
 
 
-@pytest.mark.parametrize("given, words", [
-    ({"silense": 3}, "no deadline is called 'silense'; there are: connect, headers"),
-    ({"silence": "soon"}, "silence: 'soon' is not a number"),
-    ({"silence": None}, "silence: None is not a number"),
-    ({"silence": True}, "silence: True is not a number"),
-    ({"silence": 0}, "silence: 0 must be more than 0"),
-    ({"silence": -1}, "must be more than 0"),
-    ({"silence": "nan"}, "must be more than 0"),
-    ({"silence": "inf"}, "silence: 'inf'"),  # no JSON, and never is not a deadline
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"silense": 3}, "no deadline is called 'silense'; there are: connect, headers"),
+        ({"silence": "soon"}, "silence: 'soon' is not a number"),
+        ({"silence": None}, "silence: None is not a number"),
+        ({"silence": True}, "silence: True is not a number"),
+        ({"silence": 0}, "silence: 0 must be more than 0"),
+        ({"silence": -1}, "must be more than 0"),
+        ({"silence": "nan"}, "must be more than 0"),
+        ({"silence": "inf"}, "silence: 'inf'"),  # no JSON, and never is not a deadline
+    ],
+)
 def test_parse_refuses(given, words):
     with pytest.raises(ValueError, match=words.replace("(", r"\(")):
         parse_deadlines(given)

@@ -96,7 +96,7 @@ def test_an_escaped_text_is_plain_and_whole(text):
     assert "\n" not in found
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(st.text(alphabet="ab \\`*_[]()<>|~$&@#!:/.-+=1{}%\n\"'w", max_size=40))
 def test_any_text_is_plain_and_whole(text):
     found = escape(text)
@@ -108,31 +108,25 @@ def test_any_text_is_plain_and_whole(text):
 def test_a_code_span_holds_the_text(text):
     spans = [t for t in tokens_of("| a | b |\n|---|---|\n| " + code(text) + " | x |\n") if t.type == "code_inline"]
     assert len(spans) == 1
-    if "\\|" not in text:  # GFM has no way to write a backslash before a pipe in the code of a table
-        assert spans[0].content == flat(text)
+    assert spans[0].content == flat(text)
 
 
-_CELL = re.compile(r"(?:\\[!-/:-@\[-`{-~]|[^|\n])+")
-
-
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(st.text(alphabet="a`\\| ", max_size=12))
 def test_no_text_adds_a_column(text):
-    # cmark-gfm, which GitHub runs, takes "\\" for an escaped backslash before it looks at the pipe; markdown-it does not.
     for cell in (escape(text), code(text)):
-        row = f"| {cell} | x |"
-        assert len([c for c in _CELL.findall(row) if c.strip()]) == (2 if cell.strip() else 1), row
-        cells = [t for t in tokens_of("| a | b |\n|---|---|\n" + row) if t.type == "td_open"]
-        assert len(cells) == 2
+        tokens = tokens_of(f"| a | b |\n|---|---|\n| {cell} | last |")
+        cells = [tokens[n + 1].content for n, t in enumerate(tokens) if t.type == "td_open"]
+        assert len(cells) == 2 and cells[1] == "last"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_block_is_one_block_that_holds_the_text(text):
     found = _parser().parse("before\n\n" + block(text) + "\n\nafter\n")
-    assert [t.type for t in found if t.level == 0] == [
-        *("paragraph_open", "inline", "paragraph_close"),
+    assert [t.type for t in found if t.type != "inline"] == [
+        *("paragraph_open", "paragraph_close"),
         "fence",
-        *("paragraph_open", "inline", "paragraph_close"),
+        *("paragraph_open", "paragraph_close"),
     ]
     assert next(t for t in found if t.type == "fence").content.rstrip("\n") == clean(text).strip("\n")
 

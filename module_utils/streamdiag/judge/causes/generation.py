@@ -322,7 +322,7 @@ RULES = (
         engine_asleep,
         _SILENT,
         ("symptom-silence",),
-        "Wake it: ansible {host} -m ansible.builtin.uri -a 'url={base_url}/wake_up method=POST'",
+        "Wake it:\n$ ansible {host} -m ansible.builtin.uri -a 'url={base_url}/wake_up method=POST'",
     ),
     Rule(
         "queue_saturated",
@@ -346,7 +346,7 @@ RULES = (
         engine_stalled,
         (*_SILENT, "check-1", "check-3"),
         ("symptom-silence", "step-1"),
-        "{resume}Keep its stacks first (py-spy dump --nonblocking --pid PID). " + _RESTART,
+        "{resume}Before a restart, keep its stacks (py-spy dump --nonblocking --pid PID). " + _RESTART,
     ),
     Rule(
         "slow_generation",

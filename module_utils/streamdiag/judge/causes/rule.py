@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 from ..facts import Facts
@@ -36,25 +37,23 @@ class Rule(NamedTuple):
 
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
-    """What a fix may name: host, unit, base_url, and as whole sentences ``start``, ``restart`` and ``resume``.
+    """What a fix may name: host, unit, base_url, and as whole steps ``start``, ``restart`` and ``resume``.
 
-    ``resume`` is empty when no process of the server is stopped by a signal.
+    A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
+    stopped by a signal.
     """
     host, unit = facts.run["host"], facts.target.get("unit", {}).get("name", "vllm.service")
-    command = f"ansible {host} -b -m ansible.builtin"
-    service = f"{command}.systemd_service -a 'name={unit} state="
-    stopped = [str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t")]
-    resume = (
-        f"Let what is stopped go on: {command}.command -a 'kill -CONT {' '.join(stopped)}'. If that does not help: "
-    )
+    as_root = f"$ ansible {shlex.quote(host)} -b -m ansible.builtin"
+    service = f"{as_root}.systemd_service -a 'name={unit} state="
+    stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
     by_hand = "tart the server by the means it was started with (this host shows no systemd unit for it)."
     return {
         "host": host,
         "unit": unit,
         "base_url": facts.target.get("base_url", ""),
-        "start": f"Start it: {service}started'" if facts.unit.known else "S" + by_hand,
-        "restart": f"Restart it: {service}restarted'" if facts.unit.known else "Res" + by_hand,
-        "resume": resume if stopped else "",
+        "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
+        "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
+        "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
     }
 
 

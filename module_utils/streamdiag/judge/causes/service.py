@@ -138,8 +138,9 @@ RULES = (
         crash_loop,
         (*_UNREACHED, "step-2"),
         ("symptom-health", "check-1"),
-        "Read why it exits: ansible {host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager', "
-        "and correct its command line or configuration.",
+        "Read why it exits:\n"
+        "$ ansible {host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
+        "Correct its command line or configuration.",
     ),
     Rule(
         "endpoint_unreachable",
@@ -163,7 +164,7 @@ RULES = (
         auth_rejected,
         ("symptom-accepted", "step-1"),
         ("symptom-accepted",),
-        "Give the key that clients use: ansible-playbook diagnose.yml -l {host} -e vllm_api_key=KEY",
+        "Give the key that clients use:\n$ ansible-playbook diagnose.yml -l {host} -e vllm_api_key=KEY",
     ),
     Rule(
         "request_rejected",
@@ -171,7 +172,7 @@ RULES = (
         request_rejected,
         ("symptom-accepted", "step-1", "step-3"),
         ("symptom-accepted",),
-        "Correct what the server's message names; the models it serves: "
-        "ansible {host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
+        "Correct what the server's message names; the models it serves:\n"
+        "$ ansible {host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
     ),
 )

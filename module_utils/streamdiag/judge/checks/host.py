@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...bundle import Gpu, Process
-from ...clocks import HALTED_STATES
+from ...clocks import HALTED_STATES, serving
 from ..facts import Facts
 from .row import Finding, Row, skip
 
@@ -19,7 +19,7 @@ def process_alive(facts: Facts) -> Finding:
     if facts.unit.known:
         words.append(f"{restarts} restarts")
     words += [_process(process) for process in listed]
-    halted = [p for p in facts.last_seen if p["state"] in HALTED_STATES]
+    halted = [p for p in serving(facts.last_seen) if p["state"] in HALTED_STATES]
     evidence = [facts.quote("target.json", "; ".join(words))]
     if facts.unit.after:
         text = "after the streams: {}, result {}".format(facts.unit.state, facts.unit.now("Result"))

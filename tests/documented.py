@@ -1,0 +1,36 @@
+"""The commands that README and docs show, and which suite runs each: a command that nobody runs is a promise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tests.play import ROOT
+
+PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
+
+#: Command -> who runs it: ``here`` (test_docs.py), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real).
+COMMANDS = {
+    "make setup": "ci",
+    "make demo": "here",
+    "make lint": "ci",
+    "make test": "ci",
+    "make test-hosts": "ci",
+    "make test-vllm": "ci",
+    ". .venv/bin/activate": "here",
+    "ansible-playbook diagnose.yml -l gpu43": "vllm",
+    "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
+    "python -m tests.hosts doctor": "hosts",
+    "python -m tests.hosts up gpu43 --release bookworm --vllm": "vllm",
+    "python -m tests.hosts fault gpu43 engine_stopped": "vllm",
+    "python -m tests.hosts down --all": "ci",
+}
+
+
+def shown() -> Iterator[tuple[str, str]]:
+    """(page, command) for every ``$ …`` line of a console block."""
+    for page in PAGES:
+        for block in re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    yield page, line.removeprefix("$ ").split("  #")[0].strip()
