@@ -200,6 +200,7 @@ class Event(TypedDict, total=False):
     read: int  # index of the read that completed it: events of one read arrived together
     name: str  # the event field, "message" when there was none
     size: int  # bytes on the wire, with its blank line
+    type: str  # what the data names itself, only when the event field was missing and the data was cut
     data: str  # cut to the limit of the probe
     data_bytes: int  # before the cut
 

@@ -33,7 +33,7 @@ def name_of(event: Event) -> str:
     """The event's type: its name, or what its data says where the server leaves the name out."""
     if event["name"] != "message":
         return event["name"]
-    kind = data_of(event).get("type")
+    kind = event.get("type") or data_of(event).get("type")
     return kind if isinstance(kind, str) else "message"
 
 

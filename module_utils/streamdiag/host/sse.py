@@ -7,6 +7,7 @@ data is empty is reported too (a browser drops it; on the wire it is a sign of l
 
 from __future__ import annotations
 
+import json
 from typing import List, Optional, Tuple
 
 from ..bundle import Comment, Event
@@ -108,10 +109,23 @@ class SSEParser:
         self._name, self._data, self._seen_field, self._size, self._held = "", [], False, 0, 0
         if not seen:
             return None
-        return Event(
+        event = Event(
             t=t,
             name=name or "message",
             size=size,
             data=data[: self._data_limit].decode("utf-8", "replace"),
             data_bytes=len(data),
         )
+        if not name and len(data) > self._data_limit:
+            event["type"] = _type_of(data)  # the cut would lose it
+        return event
+
+
+def _type_of(data: bytes) -> str:
+    """The ``type`` that the data itself names, or ``""``."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return ""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else ""

@@ -63,7 +63,6 @@ class Watch:
         self.t_connect: Optional[float] = None
         self.t_headers: Optional[float] = None
         self.last_event: Optional[float] = None
-        self._sent = 0.0
         self.working = working or (lambda: False)
         self._started = time.monotonic()
         self._stop_reason = ""

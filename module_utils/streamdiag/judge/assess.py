@@ -72,13 +72,13 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
-        summary = "{} could not be reached by ssh: {}".format(host, " ".join(unreachable.split()))
+        summary = "{} could not be reached: {}".format(host, " ".join(unreachable.split()))
         step = f"Try it by hand:\n$ ansible {host} -m ansible.builtin.ping"
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])
     if not facts.sent:
         why = errors[0]["message"] if errors else "no stream was sent"
-        return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.")
+        return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.", "low")
     shown = _first(weighed, CONFIRMED) or _first(weighed, LIKELY)
     if facts.probe_broke:
         summary, step = (

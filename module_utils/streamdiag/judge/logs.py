@@ -106,6 +106,7 @@ TROUBLE = frozenset(
         "harmony",
         "debug_buffering",
         "asgi",
+        "exit",
         "traceback",
     }
 )

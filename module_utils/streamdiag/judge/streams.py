@@ -40,7 +40,7 @@ def outcome(stream: Stream) -> str:
         return "stalled"  # connected, and no headers came
     if 400 <= status < 500:
         return "rejected"
-    if status != 200:
+    if status != 200 or not is_event_stream(stream):
         return "failed"
     terminal = terminal_event(stream)
     if terminal in FAILED:
@@ -55,6 +55,11 @@ def outcome(stream: Stream) -> str:
         flowing = stream["end"]["deadline"] == "total" and last and last[0].seconds < 5.0
         return "incomplete" if flowing else "stalled"
     return "truncated"
+
+
+def is_event_stream(stream: Stream) -> bool:
+    """What came is server-sent events by its content type; a page of a proxy is not."""
+    return stream["response_headers"].get("content-type", "").lower().startswith("text/event-stream")
 
 
 def silences(stream: Stream) -> List[Silence]:
@@ -97,11 +102,11 @@ def _counted(stream: Stream, since: float, until: float) -> List[Metrics]:
 def advanced(stream: Stream, counter: str, since: float = 0.0, until: float = float("inf")) -> Optional[float]:
     """By how much ``counter`` (``generation_tokens``, …) rose between ``since`` and ``until``, server-wide.
 
-    None with fewer than two samples that have it: unknown, not zero.
+    None when it is unknown: with fewer than two samples that have it, or when it fell, because the engine restarted.
     """
     found = (s.get(counter) for s in _counted(stream, since, until))
     values = [v for v in found if isinstance(v, (int, float)) and math.isfinite(v)]
-    return values[-1] - values[0] if len(values) >= 2 else None
+    return values[-1] - values[0] if len(values) >= 2 and values[-1] >= values[0] else None
 
 
 class Standing(NamedTuple):

@@ -26,6 +26,8 @@ _LEADING = re.compile(r"^(\d{0,9})([-+=]|(?<=\d)[.)](?=\s|$))")
 # An unfinished one is left to be marked: it must not take the text behind it along.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 
+_MENTION = re.compile(r"([^\s|`]*@[^\s|`]+)")
+
 
 class Safe(str):
     """Markdown that was made here and needs no escaping."""
@@ -56,7 +58,10 @@ def escape(value: object) -> str:
     if value is None:
         return NOTHING
     text = " ".join(clean(shorten(str(value), EXCERPT_LIMIT)).split())
-    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    # GitHub looks for mentions and mail addresses after rendering, so no escape hides them; a code span does.
+    words = _MENTION.split(text)
+    plain = (_SPECIAL.sub(r"\\\1", word) if number % 2 == 0 else code(word) for number, word in enumerate(words))
+    return _LEADING.sub(r"\1\\\2", "".join(plain))
 
 
 def code(value: object) -> Safe:

@@ -167,7 +167,7 @@ def in_a_hurry(monkeypatch):
     monkeypatch.setattr(probe, "CANARY_AFTER", 0.2)
     monkeypatch.setattr(standstill, "LEAST_SILENCE", 1.0)
     monkeypatch.setattr(standstill, "CANARY_SILENCE", 0.4)
-    monkeypatch.setattr(standstill, "SILENCE_WITHOUT_CLOCKS", 1.6)
+    monkeypatch.setattr(standstill, "SILENCE_WITHOUT_CLOCKS", 1.3)
 
 
 @pytest.fixture
@@ -402,7 +402,7 @@ NESTED = b"data: " + b"[" * 15000 + b"\n\n"
     ids=label,
 )
 def test_whatever_happens_a_whole_stream_comes_back(serve, script, how, status, expected):
-    soon = {how.split()[1]: 0.35} if " " in how else {}
+    soon = {how.split()[1]: 0.25} if " " in how else {}
     stream = ask(serve(script), SLOW._replace(**soon))
     end = stream["end"]
     assert f"{end['how']} {end['deadline']}".strip() == how, end
@@ -415,9 +415,6 @@ def test_whatever_happens_a_whole_stream_comes_back(serve, script, how, status, 
     assert stream["end"]["t"] < 5.0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="responses.data_of does not catch RecursionError: deeply nested data ends the probe"
-)
 def test_nested_data_is_data(serve):
     stream = ask(serve(HEAD + chunk(NESTED) + chunk(COMPLETED) + LAST))
     assert names(stream) == ["message", "completed"]
@@ -568,7 +565,7 @@ def test_a_hang_is_ended_early(serve, idle):
 def test_a_hang_without_readable_clocks_takes_longer(serve):
     stream = ask(serve(STUCK), SLOW)
     assert stream["end"]["how"] == "stopped" and "could not be read" in stream["end"]["reason"]
-    assert stream["end"]["t"] >= 1.6
+    assert stream["end"]["t"] >= 1.3
 
 
 def test_a_blocked_api_server(serve, idle):
@@ -663,7 +660,7 @@ def test_a_fault_of_the_probe_itself_keeps_what_came(serve, monkeypatch):
 
 
 def test_a_server_that_does_not_close_after_the_last_event_has_not_stalled(serve):
-    stream = ask(serve(then_silence(HEAD + chunk(WHOLE))), SLOW._replace(silence=0.35))
+    stream = ask(serve(then_silence(HEAD + chunk(WHOLE))), SLOW._replace(silence=0.25))
     assert names(stream) == GOOD_NAMES
     assert "response.completed" in describe_stream(stream)
     assert settles(stream) == ""

@@ -111,7 +111,6 @@ def test_the_clock_of_a_process_that_is_gone_stands(host):
     assert clocks.cpu == 2.0 and clocks.halted[0]["state"] == "gone"
 
 
-@pytest.mark.xfail(strict=True, reason="clocks.read_clocks counts a helper that has ended as a halted engine")
 def test_a_helper_that_ended_is_no_halted_engine():
     """A compiler that the server started, a shell of ExecStartPost: gone, while the engine works."""
 

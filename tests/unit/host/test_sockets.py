@@ -76,7 +76,7 @@ def test_a_connection_that_nobody_accepts():
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
             found = sockets.read_sockets(port, [os.getpid()])
-            assert [one["recv_queue_bytes"] for one in found["listening"] if one["local"].endswith(":%d" % port)] == [1]
+            assert [one["recv_queue_bytes"] for one in found["listening"] if one["local"].endswith(f":{port}")] == [1]
             assert found["connections"][0]["pid"] is None
 
 

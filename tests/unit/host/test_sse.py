@@ -50,7 +50,7 @@ def without_t(things):
     return [{key: value for key, value in thing.items() if key != "t"} for thing in things]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(raw=st.lists(_PIECES, max_size=60).map(b"".join), places=st.lists(st.integers(0, 400), max_size=12))
 def test_how_a_stream_is_cut_into_chunks_changes_nothing(raw, places):
     whole_events, whole_comments, whole = parse(raw)
@@ -63,7 +63,7 @@ def test_how_a_stream_is_cut_into_chunks_changes_nothing(raw, places):
 _TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     end=st.sampled_from(ENDS),
     bom=st.booleans(),

@@ -306,7 +306,7 @@ STATUSES = {
         "check-3",
         bundle(machine=machine(metrics={**machine()["metrics"], "running": 1.0})),
         "warn",
-        "still counted",
+        "counted as running",
     ),
     "no gauges": (
         "check-3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
@@ -42,7 +43,8 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
     stopped by a signal.
     """
-    host, unit = facts.run["host"], facts.target.get("unit", {}).get("name", "vllm.service")
+    host = facts.run["host"]
+    unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
     as_root = f"$ ansible {shlex.quote(host)} -b -m ansible.builtin"
     service = f"{as_root}.systemd_service -a 'name={unit} state="
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
@@ -50,11 +52,16 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     return {
         "host": host,
         "unit": unit,
-        "base_url": facts.target.get("base_url", ""),
+        "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
         "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
         "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
         "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
     }
+
+
+def _plain(text: str, placeholder: str) -> str:
+    """``text`` for a command that people paste; what a host named in a way that a shell could read is not put there."""
+    return text if re.fullmatch(r"[A-Za-z0-9@:/._\[\]-]+", text) else placeholder
 
 
 def ruled_out(reason: str) -> Claim:

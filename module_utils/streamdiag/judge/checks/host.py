@@ -70,6 +70,8 @@ def gpu_in_use(facts: Facts) -> Finding:
         return Finding("fail", "; ".join(words), "a GPU is lost: {}".format(lost[0].get("lost")), evidence)
     if broken:
         return Finding("warn", "; ".join(words), "uncorrected ECC errors since the driver was loaded", evidence)
+    if facts.logs.kernel_unreadable:
+        return skip(f"every GPU answers without errors, but Xid lines cannot be seen: {facts.logs.kernel_unreadable}")
     return Finding("pass", "; ".join(words), "every GPU answers without errors", evidence)
 
 
@@ -104,7 +106,9 @@ def active_requests(facts: Facts) -> Finding:
     if not after:
         return skip("{}; the host was not asked after the streams".format("; ".join(words)))
     if after.get("state") == "ok" and last.get("running"):
-        reason = "requests are still counted as running after all of ours were closed"
+        reason = "requests are counted as running after all of ours were closed"
+        if before:
+            reason += "; other clients' requests were there before, so they may be theirs"
         return Finding("warn", "; ".join(words), reason, evidence)
     if after.get("state") != "ok":
         return Finding("warn", "; ".join(words), "/metrics stopped answering: {}".format(after.get("reason")), evidence)
