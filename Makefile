@@ -28,7 +28,7 @@ test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time d
 	@$(BIN)/python -m pytest -q -m hosts
 
 test-vllm: $(STAMP) ## a real vLLM on real hosts, every fault (root; the first time installs 3.4 GB)
-	@$(BIN)/python -m pytest -q -m vllm
+	@$(BIN)/python -m pytest -q -s -m vllm
 
 lint: $(STAMP) ## ruff, mypy --strict, ansible-lint with profile production
 	@$(BIN)/ruff check .

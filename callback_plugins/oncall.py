@@ -73,7 +73,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
     def _lines(self, result: Any, text: str, color: str | None = None) -> None:
         host = result.host.get_name()
         for line in text.splitlines():
-            self._say(f"{host} | {line}" if line else "", color)
+            # Words of a host must not move the cursor or hide what stands before them.
+            plain = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+            self._say(f"{host} | {plain}" if plain else "", color)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         if self._verbose:

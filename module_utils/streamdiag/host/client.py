@@ -20,6 +20,8 @@ def use_archive(archive_base64: str) -> None:
     Raises ClientMissing when the archive is empty and the host has no httpx of its own.
     """
     if archive_base64:
+        if not hasattr(os, "memfd_create"):
+            raise ClientMissing("this host's C library is older than glibc 2.27: memory files are missing")
         handle = os.memfd_create("httpx")
         with os.fdopen(os.dup(handle), "wb") as archive:
             archive.write(base64.b64decode(archive_base64))

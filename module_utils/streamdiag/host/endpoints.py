@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Dict, List, Optional
 
 import httpx
@@ -11,11 +10,13 @@ from ..bundle import Endpoint, Metrics
 from .client import trust_store
 from .greeting import read_greeting
 from .metrics import parse_metrics
+from .watch import DeadlinePassed, Deadlines, Watch
+from .wire import WIRE_ERRORS, WatchedTransport
 
 #: What is asked beside the streams. ``/load`` counts only with ``--enable-server-load-tracking``.
 PATHS = ("/health", "/version", "/v1/models", "/load")
 #: Bytes of an answer that are read; a ``/metrics`` of many engines has about 200 KB.
-BODY_LIMIT = 4 * 1024 * 1024
+BODY_LIMIT = 1024 * 1024
 
 
 def authorization(api_key: str) -> Dict[str, str]:
@@ -25,28 +26,31 @@ def authorization(api_key: str) -> Dict[str, str]:
 
 def get(base_url: str, path: str, api_key: str = "", timeout: float = 3.0) -> Endpoint:
     """One ``GET`` within ``timeout`` seconds in all. Never raises for what the server does."""
-    started = time.monotonic()
+    watch = Watch(Deadlines(timeout, timeout, timeout, timeout, timeout, timeout))
     status: Optional[int] = None
     chunks: List[bytes] = []
-
-    def spent() -> float:
-        return round(time.monotonic() - started, 4)
-
     try:
-        with httpx.Client(
-            trust_env=False, verify=trust_store(), timeout=timeout, headers=authorization(api_key)
-        ) as client, client.stream("GET", base_url.rstrip("/") + path) as response:
-            status = response.status_code
-            for chunk in response.iter_bytes():
-                chunks.append(chunk)
-                if spent() > timeout:
-                    raise httpx.ReadTimeout(f"the answer did not end within {timeout} s")
-                if sum(map(len, chunks)) > BODY_LIMIT:
-                    break
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:  # the last: a key no header can carry
-        return Endpoint(state="failed", reason=describe(error), path=path, http_status=status, seconds=spent(), body="")
+        with httpx.Client(transport=WatchedTransport(watch), verify=trust_store(), trust_env=False) as client:
+            request = httpx.Request(
+                "GET",
+                base_url.rstrip("/") + path,
+                headers=authorization(api_key),
+                extensions={"timeout": {"connect": timeout, "pool": timeout}},
+            )
+            response = client.send(request, stream=True)
+            try:
+                status = response.status_code
+                for chunk in response.iter_bytes():
+                    chunks.append(chunk)
+                    if sum(map(len, chunks)) > BODY_LIMIT:
+                        break
+            finally:
+                response.close()
+    except (*WIRE_ERRORS, DeadlinePassed, UnicodeError) as error:  # the last: a key that no header can carry
+        reason, seconds = describe(error), round(watch.now(), 4)
+        return Endpoint(state="failed", reason=reason, path=path, http_status=status, seconds=seconds, body="")
     body = b"".join(chunks).decode("utf-8", "replace")
-    return Endpoint(state="ok", reason="", path=path, http_status=status, seconds=spent(), body=body)
+    return Endpoint(state="ok", reason="", path=path, http_status=status, seconds=round(watch.now(), 4), body=body)
 
 
 def get_all(base_url: str, api_key: str = "") -> Dict[str, Endpoint]:

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from ..bundle import BUNDLE_VERSION, End, Process, Stream
-from ..responses import is_heartbeat
+from ..responses import TERMINAL, is_heartbeat, name_of
 from .cases import CASES, Case
 from .client import trust_store
 from .endpoints import authorization, describe
@@ -21,7 +21,7 @@ from .sampler import Sampler
 from .sse import SSEParser
 from .standstill import standstill, working
 from .watch import DeadlinePassed, Deadlines, Stopped, Watch
-from .wire import WatchedTransport
+from .wire import WIRE_ERRORS, WatchedTransport
 
 #: Seconds of silence after which a canary is sent beside the stream.
 CANARY_AFTER = 2.5
@@ -180,9 +180,7 @@ def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, st
         how, deadline, reason = "deadline", "connect", describe(error)
     except (httpx.ConnectError, httpcore.ConnectError) as error:
         how, reason = "refused", describe(error)
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-        how, reason = "error", describe(error)
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+    except WIRE_ERRORS as error:
         how, reason = "error", describe(error)
     except Exception as error:  # partial data, whatever happens: a fault of ours must not lose the evidence
         how, reason = "broken", describe(error)
@@ -208,6 +206,8 @@ def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None
                 event["read"] = len(watch.reads) - 1
                 if not is_heartbeat(event):
                     watch.event_arrived()
+                if name_of(event) in TERMINAL:
+                    watch.terminal_event_arrived()
                 kept += len(event["data"])
                 if kept > DATA_BUDGET:
                     event["data"] = event["data"][:256]

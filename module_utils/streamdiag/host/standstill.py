@@ -20,6 +20,8 @@ from ..responses import progressed
 
 #: Seconds of silence before anything is concluded; several samples of every source fall into it.
 LEAST_SILENCE = 6.0
+#: Seconds back that count: a server that answered once more after the last event has stood since.
+WINDOW = 8.0
 #: Seconds the canary must have been silent: a healthy server answers it in well under one.
 CANARY_SILENCE = 3.0
 #: Without readable process clocks the other two witnesses must agree for longer.
@@ -68,6 +70,7 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
         return None  # it moved; or it was refused, and so knows nothing of the engine
     if _canary_silence(canary) < CANARY_SILENCE:
         return None
+    since = max(since, now - WINDOW)
     counters = counters_stand([s for s in samples["metrics"] if s["t"] >= since])
     if counters is None:
         return None

@@ -15,6 +15,8 @@ from ..bundle import Read
 
 #: How long a read blocks before it looks at the clocks and at the request to stop, in seconds.
 TICK = 0.2
+#: Seconds that a server gets to end an answer after its terminal event.
+GRACE = 1.0
 #: Reads that are kept one by one; a server that sends byte by byte must not fill the host's memory.
 READ_LIMIT = 10_000
 
@@ -65,6 +67,7 @@ class Watch:
         self.last_event: Optional[float] = None
         self.working = working or (lambda: False)
         self._started = time.monotonic()
+        self._over: Optional[float] = None
         self._stop_reason = ""
         self._lock = threading.Lock()
 
@@ -91,6 +94,10 @@ class Watch:
     def event_arrived(self) -> None:
         self.last_event = self.now()
 
+    def terminal_event_arrived(self) -> None:
+        """Nothing may follow but the end of the answer: a server that leaves the connection open is not waited for."""
+        self._over = self.now()
+
     def silence(self) -> float:
         """Seconds without anything that a client acts on: since the last event, the headers, or the connection."""
         for mark in (self.last_event, self.t_headers, self.t_connect):
@@ -103,6 +110,8 @@ class Watch:
         if self._stop_reason:
             raise Stopped(self._stop_reason)
         now = self.now()
+        if self._over is not None and now > self._over + GRACE:
+            raise Stopped("the terminal event came, and the server left the connection open")
         if now > self.deadlines.total:
             raise DeadlinePassed("total", now)
         name, allowed = self._waiting_for()

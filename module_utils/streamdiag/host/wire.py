@@ -15,6 +15,18 @@ import httpx
 from .client import trust_store
 from .watch import Watch
 
+#: What a request over this transport may raise for what the server or the network does.
+WIRE_ERRORS = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
 
 class _WatchedStream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, watch: Watch) -> None:

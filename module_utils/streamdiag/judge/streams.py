@@ -114,7 +114,6 @@ class Standing(NamedTuple):
 
     tokens: Optional[float]  # generation tokens, server-wide
     prompt_tokens: Optional[float]
-    counters_silent: bool  # /metrics was asked and never answered
     canary_sent: bool
     canary_progressed: bool
     clocks: Optional[Clocks]
@@ -124,12 +123,10 @@ class Standing(NamedTuple):
 def standing(stream: Stream, silence: Silence) -> Standing:
     """Hear all witnesses over ``silence``."""
     until = silence.start + silence.seconds
-    asked = [s for s in stream["samples"]["metrics"] if silence.start <= s["t"] <= until]
     canary = stream["canary"]
     return Standing(
         tokens=advanced(stream, "generation_tokens", silence.start, until),
         prompt_tokens=advanced(stream, "prompt_tokens", silence.start, until),
-        counters_silent=len(asked) >= 2 and all(s["state"] != "ok" for s in asked),
         canary_sent=canary is not None,
         canary_progressed=canary is not None and progressed(cast(Stream, canary)),
         clocks=read_clocks([s for s in stream["samples"]["processes"] if silence.start <= s["t"] <= until]),

@@ -9,6 +9,15 @@ from ..logs import Seen
 from ..streams import Standing
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
 
+#: States of proc(5) in words.
+_HALTED = {
+    "T": "is stopped by a signal (state T)",
+    "t": "is stopped by a debugger (state t)",
+    "Z": "has died (state Z)",
+    "X": "has died (state X)",
+    "gone": "is gone",
+}
+
 
 def _stalled(facts: Facts) -> List[StreamFacts]:
     return [s for s in facts.sent if s.outcome == "stalled"]
@@ -32,7 +41,7 @@ def _clock_words(standing: Optional[Standing]) -> str:
         return "process clocks were not readable"
     if standing.clocks.halted:
         return ", ".join(
-            "process {} ({}) is in state {}".format(p["pid"], p["role"], p["state"]) for p in standing.clocks.halted
+            "process {} ({}) {}".format(p["pid"], p["role"], _HALTED[p["state"]]) for p in standing.clocks.halted
         )
     return f"{standing.clocks.cpu:.2f} s of CPU time in {standing.clocks.seconds:.0f} s"
 
