@@ -119,6 +119,7 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
             super().v2_runner_on_failed(result, ignore_errors)
             return
         message = str(outcome.get("msg") or outcome.get("message") or "no message").strip()
+        message = message.removeprefix("Task failed: ").split("\n>>> ", 1)[0]  # Ansible's frame around the words
         details = str(outcome.get("module_stderr") or outcome.get("exception") or "").strip()
         task = result.task.get_name().split(" : ", 1)[-1]
         color = C.COLOR_WARN if ignore_errors else C.COLOR_ERROR

@@ -178,7 +178,10 @@ def engine_dead(facts: Facts) -> Claim:
         f" in the middle of the stream {cut[0]}" if cut else "",
         "; ".join(witnesses),
     )
-    enough = len(witnesses) >= 2 or (lines is not None and not facts.unit.known)
+    # Last words without an orderly stop, and nothing listens since: vLLM 0.32 then exits with status 0, so that systemd
+    # neither restarts the unit nor calls it failed.
+    down = lines is not None and facts.all_unreachable
+    enough = len(witnesses) >= 2 or down
     return Claim(CONFIRMED, reason, summary) if enough or cut else Claim(LIKELY, reason, summary, "medium")
 
 
