@@ -109,9 +109,16 @@ def advanced(stream: Stream, counter: str, since: float = 0.0, until: float = fl
     return values[-1] - values[0] if len(values) >= 2 and values[-1] >= values[0] else None
 
 
-class Standing(NamedTuple):
-    """What the witnesses said during a silence. None or empty: that witness could not be heard."""
+#: Seconds after the last event in which counters may still catch up with it.
+SETTLING = 1.0
+#: Seconds at the end of a silence that count: an engine that stops later than its last event has stood since.
+WINDOW = 8.0
 
+
+class Standing(NamedTuple):
+    """What the witnesses said at the end of a silence, over ``seconds``. None or empty: it could not be heard."""
+
+    seconds: float
     tokens: Optional[float]  # generation tokens, server-wide
     prompt_tokens: Optional[float]
     canary_sent: bool
@@ -121,15 +128,17 @@ class Standing(NamedTuple):
 
 
 def standing(stream: Stream, silence: Silence) -> Standing:
-    """Hear all witnesses over ``silence``."""
+    """Hear all witnesses over the end of ``silence``."""
     until = silence.start + silence.seconds
+    since = max(silence.start + min(SETTLING, silence.seconds / 4), until - WINDOW)
     canary = stream["canary"]
     return Standing(
-        tokens=advanced(stream, "generation_tokens", silence.start, until),
-        prompt_tokens=advanced(stream, "prompt_tokens", silence.start, until),
+        seconds=until - since,
+        tokens=advanced(stream, "generation_tokens", since, until),
+        prompt_tokens=advanced(stream, "prompt_tokens", since, until),
         canary_sent=canary is not None,
         canary_progressed=canary is not None and progressed(cast(Stream, canary)),
-        clocks=read_clocks([s for s in stream["samples"]["processes"] if silence.start <= s["t"] <= until]),
+        clocks=read_clocks([s for s in stream["samples"]["processes"] if since <= s["t"] <= until]),
         health=_tally(stream["samples"]["health"]),
     )
 

@@ -94,15 +94,16 @@ def engine_stalled(facts: Facts) -> Claim:
     if standing is None or sent.silence is None:
         return Claim(POSSIBLE, "the silence was not sampled")
     if standing.tokens:
-        return ruled_out(f"{standing.tokens:.0f} tokens were generated during the silence")
+        return ruled_out(f"{standing.tokens:.0f} tokens in the last {standing.seconds:.0f} s of the silence")
     if standing.canary_progressed:
         return ruled_out("a canary beside the silent stream was answered")
-    tokens = "token counters were not readable" if standing.tokens is None else "0 tokens"
+    tokens = "token counters not readable" if standing.tokens is None else f"0 tokens in {standing.seconds:.0f} s"
     canary = "the canary stood too" if standing.canary_sent else "no canary was sent"
     silence = f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
-    reason = f"{sent.case}: {tokens} in {silence}; {canary}; {_clock_words(standing)}"
-    summary = "The engine of {} on {} stopped stepping: {} in {:.0f} s while a request was open; {}; {}".format(
-        facts.server_name, facts.run["host"], tokens, sent.silence.seconds, canary, _clock_words(standing)
+    reason = f"{sent.case}: {silence}; {tokens}; {canary}; {_clock_words(standing)}"
+    summary = (
+        f"The engine of {facts.server_name} on {facts.run['host']} stopped stepping: {tokens} while a request was "
+        f"open; {canary}; {_clock_words(standing)}"
     )
     if not standing.canary_sent:
         return Claim(POSSIBLE, reason, summary, "low")
