@@ -9,7 +9,8 @@ from tests.play import ROOT
 
 PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 
-#: Command -> who runs it: ``here`` (test_docs.py), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real).
+#: Command -> who runs it: ``here`` (test_docs.py), ``server`` (there, too: it runs until
+#: it is stopped), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real).
 COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
@@ -24,6 +25,10 @@ COMMANDS = {
     "python -m tests.hosts up gpu43 --release bookworm --vllm": "vllm",
     "python -m tests.hosts fault gpu43 engine_stopped": "vllm",
     "python -m tests.hosts down --all": "ci",
+    "python -m simulator --list-faults": "here",
+    "python -m simulator --port 8000": "server",
+    "python -m simulator --port 8000 --fault engine_stalled": "server",
+    "python -m simulator --port 0 --ready-file url.txt --fault slow=2 --fault-when tools": "server",
 }
 
 

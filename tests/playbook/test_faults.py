@@ -25,7 +25,7 @@ VERDICTS = [
     (("truncated=8",), "broken", "stream_truncated"),
     (("missing_terminal",), "broken", "stream_truncated"),
     (("engine_asleep",), "broken", "engine_asleep"),
-    (("first_request_slow=8",), "healthy", None),
+    (("first_request_slow=5",), "healthy", None),
     (("http_error=404",), "broken", "request_rejected"),
 ]
 #: Nothing in this version names these causes, so they must be said to be open, and no other cause blamed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from tests.diagnosis import simulator
 from tests.play import play
 
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 DEMO = ("-i", "inventory/demo.yml", "-l", "demo")
 
 
@@ -127,6 +129,28 @@ def test_unreachable_hosts_leave_a_report(tmp_path: Path) -> None:
     assert run.verdict("gone") == run.verdict("lost") == ("unreachable", None)
     summary = json.loads((tmp_path / "reports/latest/summary.json").read_text(encoding="utf-8"))
     assert summary["totals"] == {"unreachable": 2}
+
+
+def test_every_python_of_a_host(healthy: str, tmp_path: Path) -> None:
+    """Host-side code runs on Python 3.8 to 3.13, as a module of Ansible; all that are here, side by side."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = {v: shutil.which(f"python{v}") for v in VERSIONS}
+    found |= {v: str(p) for v in VERSIONS for p in sorted(pyenv.glob(f"versions/{v}.*/bin/python"))}
+    usable = {version: path for version, path in found.items() if path and _runs(path)}
+    if len(usable) < 2:
+        pytest.skip("only one Python from 3.8 to 3.13 on the path or under pyenv")
+    lines = [f"py{version} ansible_connection=local ansible_python_interpreter={p}" for version, p in usable.items()]
+    inventory = tmp_path / "pythons.ini"
+    inventory.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run = play("diagnose.yml", "-i", str(inventory), "-e", f"vllm_base_url={healthy}", reports=tmp_path / "reports")
+    for version in usable:
+        assert run.verdict(f"py{version}") == ("healthy", None), run.output
+        target = json.loads((run.folder(f"py{version}") / "evidence/target.json").read_text(encoding="utf-8"))
+        assert target["observer"]["python"].startswith(f"{version}.")
+
+
+def _runs(path: str) -> bool:
+    return subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def test_verbose_output_is_ansibles_own(healthy: str, tmp_path: Path) -> None:
