@@ -63,7 +63,10 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
                 names = ", ".join(host for host, _seconds in hosts[:5])
                 more = f" and {len(hosts) - 5} more" if len(hosts) > 5 else ""
                 seconds = max(seconds for _host, seconds in hosts)
-                self._say(f"{names}{more} | {task} … {seconds:.0f} s", C.COLOR_VERBOSE)
+                try:
+                    self._say(f"{names}{more} | {task} … {seconds:.0f} s", C.COLOR_VERBOSE)
+                except OSError:  # whoever read the output is gone
+                    return
 
     def _finished(self, result: Any) -> dict[str, Any]:
         with self._lock:
@@ -120,6 +123,9 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
             return
         message = str(outcome.get("msg") or outcome.get("message") or "no message").strip()
         message = message.removeprefix("Task failed: ").split("\n>>> ", 1)[0]  # Ansible's frame around the words
+        words = str(outcome.get("module_stderr") or "").strip()
+        if words and "Traceback" not in words:
+            message += f" (the host said: {words[-300:]})"
         details = str(outcome.get("module_stderr") or outcome.get("exception") or "").strip()
         task = result.task.get_name().split(" : ", 1)[-1]
         color = C.COLOR_WARN if ignore_errors else C.COLOR_ERROR

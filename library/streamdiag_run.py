@@ -89,7 +89,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.folders import Unusable, make_run_folder
-from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
+from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters, slips
 
 
 def main() -> None:
@@ -109,9 +109,10 @@ def main() -> None:
     )
     given = module.params
     roles = role_parameters(Path(given["roles_path"]))
-    wrong = problems(given["settings"], given["extra_names"], given["inventory_names"], roles)
+    wrong = problems(given["settings"], given["extra_names"], roles)
     if wrong:
         module.fail_json(msg="\n".join(wrong))
+    warnings = slips(set(given["inventory_names"]) - set(given["extra_names"]), roles)
     try:
         reports_dir = Path(given["root"]).resolve() / given["reports_dir"]
         folder = make_run_folder(reports_dir, given["run_id"], given["hosts"])
@@ -123,7 +124,7 @@ def main() -> None:
         path=str(folder.path),
         folders={host: str(path) for host, path in folder.hosts.items()},
         started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        progress=f"run {folder.run_id}",
+        progress="\n".join([f"run {folder.run_id}", *(f"warning: {slip}" for slip in warnings)]),
     )
 
 

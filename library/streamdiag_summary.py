@@ -18,6 +18,10 @@ options:
     description: The Jinja template of the summary.
     type: path
     required: true
+  latest:
+    description: Whether C(latest) beside the folder should point to it from now on.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Writes in check mode too; the folder is the tool's own.
@@ -44,7 +48,7 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.controller.folders import explain, point_latest
 from ansible.module_utils.streamdiag.report.markdown import render
 from ansible.module_utils.streamdiag.report.summary import summarise
 from ansible.module_utils.streamdiag.store import to_json, write_text
@@ -55,6 +59,7 @@ def main() -> None:
         argument_spec={
             "folder": {"type": "path", "required": True},
             "template": {"type": "path", "required": True},
+            "latest": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -66,6 +71,8 @@ def main() -> None:
         summary = summarise(results)
         write_text(folder / "summary.json", to_json(summary))
         write_text(folder / "summary.md", render(Path(module.params["template"]), {"summary": summary}))
+        if module.params["latest"]:
+            point_latest(folder.parent, folder.name)
     except OSError as error:
         module.fail_json(msg=explain(error, folder))
     except ValueError as error:

@@ -164,6 +164,7 @@ class Target(TypedDict, total=False):
     public_url: str
     model: str
     model_source: str  # given | served | argv | none
+    api_key_given: bool
     served_models: List[str]
     vllm_version: str
     flags: Dict[str, Optional[str]]  # the server's long options, without dashes; None for a switch
@@ -277,6 +278,7 @@ class Run(TypedDict, total=False):
     started_at: str
     finished_at: str
     tool_version: str
+    inventories: List[str]  # as given to Ansible, for commands to paste
     settings: Dict[str, Any]
     skipped_cases: Dict[str, str]  # case -> why it was not sent
     unreachable: str  # ssh's own words; "" when reached

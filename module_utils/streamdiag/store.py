@@ -57,6 +57,23 @@ def write_part(folder: Path, name: str, part: Any) -> None:
     write_text(folder / EVIDENCE / name, to_json(part))
 
 
+def _interrupted(folder: Path) -> Run:
+    """The controller's part of a run that was interrupted before it was written; names are those of the folders."""
+    folder = folder.resolve()
+    error = {"step": "run", "message": "the run was interrupted; what it had gathered by then is judged"}
+    return Run(
+        bundle_version=BUNDLE_VERSION,
+        run_id=folder.parent.name,
+        host=folder.name,
+        started_at="",
+        finished_at="",
+        tool_version="",
+        skipped_cases={},
+        unreachable="",
+        errors=[error],
+    )
+
+
 def load(folder: Path) -> Bundle:
     """Read the bundle of one host. Raises NotABundle, naming the file that is missing, broken or too new."""
     evidence = folder / EVIDENCE
@@ -67,7 +84,7 @@ def load(folder: Path) -> Bundle:
         try:
             part = json.loads(raw.decode("utf-8"))
         except ValueError as error:
-            raise NotABundle(f"{path} is not whole JSON: {error}") from error
+            raise NotABundle(f"{path} is not whole JSON: {error}; without it the rest can be judged") from error
         if not isinstance(part, dict):
             raise NotABundle(f"{path} is not a part of a bundle: it holds no JSON object")
         version = part.get("bundle_version", BUNDLE_VERSION)
@@ -77,8 +94,9 @@ def load(folder: Path) -> Bundle:
             )
         parts[path.name] = part
         digests[f"{EVIDENCE}/{path.name}"] = hashlib.sha256(raw).hexdigest()
-    if RUN not in parts:
-        raise NotABundle(f"{evidence / RUN} is missing: {folder} is not the folder of one host's run")
+    if not parts:
+        raise NotABundle(f"{evidence} holds no evidence: {folder} is not the folder of one host's run")
+    parts.setdefault(RUN, _interrupted(folder))
     prefix, suffix = stream_file("|").split("|")
     streams = {
         name[len(prefix) : -len(suffix)]: cast(Stream, part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.diagnosis import simulator
-from tests.play import play
+from tests.play import BIN, ROOT, play
 
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 DEMO = ("-i", "inventory/demo.yml", "-l", "demo")
@@ -72,6 +73,7 @@ def test_stall_speaks_every_five_seconds_and_is_judged_again(tmp_path: Path) -> 
         (("-e", "vllm_colour=x"), "vllm_colour is not a variable of this project; there are: "),
         (("-e", "probe_case=simple"), "did you mean probe_cases?"),
         (("-e", "vllm_base_url=localhost:8000"), "must be a URL such as http://127.0.0.1:8000"),
+        (("-e", "vllm_base_url=http://127.0.0.1:8000/v1"), "must be the server's root, without /v1"),
         (("-e", "diagnose_fail_on=always"), "must be one of: never, degraded, broken"),
         (("-e", "run_id=../x"), "names a folder"),
         (("-e", "vllm_unit=nosuch"), "name the unit with -e vllm_unit=NAME"),
@@ -82,6 +84,49 @@ def test_bad_input(tmp_path: Path, arguments: tuple[str, ...], words: str) -> No
     run = play("diagnose.yml", *DEMO, *arguments, reports=tmp_path)
     assert run.rc == 2
     assert words in run.output
+
+
+def test_an_inventory_s_own_variables_are_only_warned_of(healthy: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "own.ini"
+    text = "demo ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}"
+    inventory.write_text(f"{text} vllm_models=x vllm_port=9\n", encoding="utf-8")
+    run = play("diagnose.yml", "-i", str(inventory), "-e", f"vllm_base_url={healthy}", reports=tmp_path / "reports")
+    assert run.verdict("demo") == ("healthy", None), run.output
+    assert "the inventory sets vllm_models, which is not a variable of this project; is vllm_model meant?" in run.output
+
+
+def test_an_interrupted_run_keeps_what_it_has(healthy: str, tmp_path: Path) -> None:
+    """Ctrl-C in a stalled stream: ``latest`` still names the last whole run, and what was gathered can be judged."""
+    whole = play("diagnose.yml", *DEMO, "-e", f"vllm_base_url={healthy}", "-e", "run_id=whole", reports=tmp_path)
+    assert whole.rc == 0
+    with simulator(tmp_path, "--fault", "engine_stalled") as base_url:
+        words = ["diagnose.yml", *DEMO, "-e", f"vllm_base_url={base_url}", "-e", "run_id=cut"]
+        command = [str(BIN / "ansible-playbook"), *words, "-e", f"reports_dir={tmp_path}"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+            assert running.stdout is not None
+            next(line for line in running.stdout if "Stream case simple" in line)
+            os.killpg(running.pid, signal.SIGINT)
+            running.communicate(timeout=20)
+    assert os.readlink(tmp_path / "latest") == "whole"
+    again = play("playbooks/assess.yml", "-e", "assess_run=cut", reports=tmp_path)
+    assert "the run was interrupted" in again.output
+    result = json.loads((tmp_path / "cut/demo/result.json").read_text(encoding="utf-8"))
+    assert result["verdict"]["status"] == "inconclusive"
+    assert result["target"]["model"] == "tiny"
+
+
+def test_a_damaged_file_costs_only_its_host(healthy: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "two.ini"
+    local = "ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}"
+    inventory.write_text(f"one {local}\ntwo {local}\n", encoding="utf-8")
+    run = play("diagnose.yml", "-i", str(inventory), "-e", f"vllm_base_url={healthy}", reports=tmp_path / "reports")
+    assert run.rc == 0, run.output
+    (run.folder("one") / "evidence/stream-tools.json").write_text("", encoding="utf-8")
+    (run.folder("two") / "result.json").unlink()
+    again = play("playbooks/assess.yml", "-e", "assess_run=latest", reports=tmp_path / "reports")
+    assert again.rc == 2
+    assert "stream-tools.json is not whole JSON" in again.output
+    assert run.verdict("two") == ("healthy", None)
 
 
 def test_closed_port(tmp_path: Path) -> None:

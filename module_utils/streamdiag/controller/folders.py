@@ -45,7 +45,7 @@ def _folder_names(hosts: List[str]) -> List[str]:
 
 
 def make_run_folder(reports_dir: Path, run_id: str, hosts: List[str]) -> RunFolder:
-    """Make the folders of a run, mode 0700, and point ``latest`` to it. Raises Unusable.
+    """Make the folders of a run, mode 0700. Raises Unusable.
 
     ``run_id`` empty: the UTC time, with a suffix when two runs start in the same second.
     """
@@ -56,7 +56,6 @@ def make_run_folder(reports_dir: Path, run_id: str, hosts: List[str]) -> RunFold
         folders = {host: path / name for host, name in zip(hosts, _folder_names(hosts))}
         for folder in folders.values():
             folder.mkdir(mode=0o700, exist_ok=True)
-        _point_latest(reports_dir, run_id)
     except Unusable:
         raise
     except OSError as error:
@@ -104,8 +103,8 @@ def _claim(reports_dir: Path, run_id: str) -> Tuple[str, Path]:
     raise Unusable(f"a thousand runs started in this second in {reports_dir}")
 
 
-def _point_latest(reports_dir: Path, run_id: str) -> None:
-    """Atomically: a reader of ``latest`` finds the old run or the new one."""
+def point_latest(reports_dir: Path, run_id: str) -> None:
+    """``latest`` -> ``run_id``, at once: a reader finds the old run or the new one, never one without a result."""
     latest, fresh = reports_dir / "latest", reports_dir / f".latest-{run_id}"
     if latest.exists() and not latest.is_symlink():
         return  # somebody's own folder of that name

@@ -17,6 +17,8 @@ def _url(value: str) -> Optional[str]:
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fine = False
+    if fine and parts.path.rstrip("/").endswith("/v1"):
+        return "must be the server's root, without /v1, such as http://127.0.0.1:8000"
     return None if fine else "must be a URL such as http://127.0.0.1:8000"
 
 
@@ -61,7 +63,7 @@ SETTINGS = (
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
-#: An extra variable that starts like ours and is none of ours is a slip; one from an inventory may be somebody else's.
+#: An extra variable that starts like ours and is none of ours is a slip.
 _OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence)_")
 _SIMILAR = 0.84
 
@@ -76,21 +78,32 @@ def role_parameters(roles: Path) -> Set[str]:
     return names
 
 
-def problems(values: Dict[str, Any], extra: Iterable[str], inventory: Iterable[str], roles: Iterable[str]) -> List[str]:
+def slips(inventory: Iterable[str], roles: Iterable[str]) -> List[str]:
+    """To warn of: variables of the inventory that look like ours and are none, by a slip or for another's use."""
+    known = NAMES | set(roles)
+    found = []
+    for name in sorted(set(inventory) - known):
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
+        if near:
+            found.append(f"the inventory sets {name}, which is not a variable of this project; is {near[0]} meant?")
+    return found
+
+
+def problems(values: Dict[str, Any], extra: Iterable[str], roles: Iterable[str]) -> List[str]:
     """What is wrong with the variables of a run, one sentence each; empty when nothing is.
 
-    ``values``: the operator's settings by name. ``extra``: names given with ``-e``; ``inventory``: names
-    defined anywhere that start like ours. ``roles``: names of the roles' own parameters.
+    ``values``: the operator's settings by name. ``extra``: names given with ``-e``. ``roles``: names of the roles'
+    own parameters.
     """
     known = NAMES | set(roles)
     found: List[str] = []
-    for name in sorted(set(extra) | set(inventory)):
+    for name in sorted(set(extra)):
         if name in known or name.startswith("ansible_"):
             continue
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
         if near:
             found.append(f"{name} is not a variable of this project; did you mean {near[0]}?")
-        elif name in extra and _OURS.match(name):
+        elif _OURS.match(name):
             found.append("{} is not a variable of this project; there are: {}".format(name, ", ".join(sorted(NAMES))))
     for setting in SETTINGS:
         value = values.get(setting.name)

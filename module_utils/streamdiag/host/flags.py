@@ -101,8 +101,8 @@ def parse_flags(argv: Sequence[str]) -> Dict[str, Optional[str]]:
         else:
             positional.append(word)
             name = None
-    if positional and "model" not in flags:
-        flags["model"] = positional[0]
+    if positional and "model" not in flags and _server_start(_unwrapped(list(argv))[0]) is not None:
+        flags["model"] = positional[0]  # of a program that is not known to be vLLM a bare word may be anything
     return flags
 
 

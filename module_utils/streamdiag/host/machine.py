@@ -6,7 +6,7 @@ import calendar
 import time
 from typing import NamedTuple
 
-from ..bundle import BUNDLE_VERSION, Journal, Machine, Unit
+from ..bundle import BUNDLE_VERSION, Journal, Log, Machine, Unit
 from .endpoints import get_all, metrics_after
 from .gpu import read_gpus
 from .journal import read_kernel_log, read_unit_log
@@ -54,7 +54,9 @@ def read_machine(unit_name: str, base_url: str, api_key: str, since: float, beco
     )
     since = log_start(unit, since)
     journal = Journal(
-        unit=read_unit_log(unit.get("name", unit_name), since, LOG_LINES, LOG_BYTES),
+        unit=read_unit_log(unit["name"], since, LOG_LINES, LOG_BYTES)
+        if unit["state"] == "ok"
+        else Log(state="absent", reason=f"{unit['reason']}: the server's log is elsewhere", lines=[]),
         kernel=read_kernel_log(since, LOG_LINES, LOG_BYTES),
     )
     clean = redactor.tree({"machine": machine, "journal": journal})

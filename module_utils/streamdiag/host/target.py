@@ -92,6 +92,7 @@ def read_target(wanted: Wanted, become: bool) -> Target:
         public_url=wanted.public_url,
         model=model,
         model_source=model_source,
+        api_key_given=bool(wanted.api_key),
         served_models=served,
         vllm_version=_version(endpoints["/version"]),
         flags=flags,

@@ -11,7 +11,7 @@ from .checks import REST, SYMPTOMS, judge_rows
 from .checks.possible_causes import judge_possible_causes
 from .facts import CASE_ORDER, Facts, gather
 from .result import SCHEMA_VERSION, Result, SkippedCase, TargetRow, ToolError, Verdict
-from .streams import row
+from .streams import has_delta, row
 
 
 def assess(bundle: Bundle) -> Result:
@@ -73,7 +73,7 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
         summary = "{} could not be reached: {}".format(host, " ".join(unreachable.split()))
-        step = f"Try it by hand:\n$ ansible {host} -m ansible.builtin.ping"
+        step = f"Try it by hand:\n$ ansible {fields['inventory']}{fields['host']} -m ansible.builtin.ping"
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])
     if not facts.sent:
@@ -92,6 +92,10 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
         if shown is None and ended:
             summary = f"{cases} completed on {host}, and then the run ended early: {' '.join(ended.split())}"
             return _plain("inconclusive", summary, "Correct that and run again.", "low")
+        simple = next((s for s in facts.sent if s.case == "simple"), None)
+        if shown is None and simple is not None and not has_delta(simple.stream):
+            summary = f"{cases} completed on {host}, but simple came without a single delta: nothing was streamed"
+            return _plain("degraded", summary, "Read the rows that warn, step-1 first.", "medium")
         if shown is None:
             return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
         return _caused("degraded", shown, fields)
@@ -99,8 +103,10 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
         return _caused("broken", shown, fields)
     bad = facts.first_bad
     open_questions = [w.rule.id for w in weighed if w.claim.state == POSSIBLE]
-    summary = "The stream {} on {} {} and no cause is shown by the evidence{}".format(
-        bad.case, host, bad.outcome, "; possible: " + ", ".join(open_questions) if open_questions else ""
+    status, body = bad.stream["http_status"], " ".join(bad.stream["body"].split())[:200]
+    words = f"HTTP {status}: {body}" if body else bad.stream["end"]["reason"]
+    summary = "The stream {} on {} {} ({}), and no cause is shown by the evidence{}".format(
+        bad.case, host, bad.outcome, words, "; possible: " + ", ".join(open_questions) if open_questions else ""
     )
     return Verdict(
         status="inconclusive",

@@ -166,6 +166,11 @@ def end_is_whole(stream: Stream) -> bool:
     return bool(ends) and ends[-1]["data_bytes"] <= len(ends[-1]["data"].encode("utf-8", "replace"))
 
 
+def has_delta(stream: Stream) -> bool:
+    """At least one piece of an answer came before its end."""
+    return any(name_of(event).endswith(".delta") for event in stream["events"])
+
+
 def row(stream: Stream) -> StreamRow:
     """The stream's row in ``result.json``."""
     events = acting_events(stream)

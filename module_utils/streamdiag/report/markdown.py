@@ -22,7 +22,7 @@ NOTHING = "-"
 # A "_" between letters is plain (GFM, 6.2), and names are full of them.
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$&@#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|:(?=[a-z0-9_+-]+:))")
 # What makes a list, a rule or a heading of a line that it begins.
-_LEADING = re.compile(r"^(\d{0,9})([-+=]|(?<=\d)[.)](?=\s|$))")
+_LEADING = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$)))?((?<!\d)[-+=]|(?<=\d)[.)])")
 # An unfinished one is left to be marked: it must not take the text behind it along.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 
@@ -61,7 +61,7 @@ def escape(value: object) -> str:
     # GitHub looks for mentions and mail addresses after rendering, so no escape hides them; a code span does.
     words = _MENTION.split(text)
     plain = (_SPECIAL.sub(r"\\\1", word) if number % 2 == 0 else code(word) for number, word in enumerate(words))
-    return _LEADING.sub(r"\1\\\2", "".join(plain))
+    return _LEADING.sub(lambda m: (m.group(1) or "") + "\\" + m.group(2), "".join(plain))
 
 
 def code(value: object) -> Safe:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from streamdiag.controller import folders
-from streamdiag.controller.folders import Unusable, explain, find_run, host_folder_name, make_run_folder
+from streamdiag.controller.folders import Unusable, explain, find_run, host_folder_name, make_run_folder, point_latest
 from streamdiag.store import write_part, write_text
 
 
@@ -38,6 +38,7 @@ def test_a_run_s_folders_are_private(tmp_path):
 def test_latest_points_to_the_newest(tmp_path):
     for name in ("first", "second"):
         make_run_folder(tmp_path, name, ["gpu43"])
+        point_latest(tmp_path, name)
         assert os.readlink(tmp_path / "latest") == name
     assert sorted(os.listdir(tmp_path)) == ["first", "latest", "second"]
 
@@ -46,12 +47,14 @@ def test_somebody_s_own_folder_named_latest_is_left_alone(tmp_path):
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "mine").write_text("x", encoding="utf-8")
     make_run_folder(tmp_path, "first", ["gpu43"])
+    point_latest(tmp_path, "first")
     assert (tmp_path / "latest" / "mine").read_text(encoding="utf-8") == "x"
 
 
 def test_a_link_that_leads_nowhere_is_replaced(tmp_path):
     os.symlink("gone", tmp_path / "latest")
     make_run_folder(tmp_path, "first", ["gpu43"])
+    point_latest(tmp_path, "first")
     assert os.readlink(tmp_path / "latest") == "first"
 
 

@@ -66,6 +66,8 @@ def test_what_the_logs_repeat_is_redacted(monkeypatch, no_program):
     """The key comes as a parameter; the log has it in a line of a client's making."""
     line = {"at": 1.0, "pid": 1, "priority": 6, "text": "Authorization: Bearer sk-very-secret"}
     log = {"state": "ok", "reason": "", "since": 0.0, "lines": [line], "dropped": 0}
+    unit = {"state": "ok", "reason": "", "name": "vllm.service", "properties": {"ActiveState": "active"}}
+    monkeypatch.setattr(machine, "read_unit", lambda _name: unit)
     monkeypatch.setattr(machine, "read_unit_log", lambda *_arguments: log)
     monkeypatch.setattr(machine, "read_kernel_log", lambda *_arguments: log)
     seen = read_machine("vllm", "http://127.0.0.1:1", "sk-very-secret", since=0.0, become=True)

@@ -558,7 +558,7 @@ def test_a_hang_is_ended_early(serve, idle):
     samples = stream["samples"]
     assert len(samples["metrics"]) >= 4 and len(samples["processes"]) >= 4 and samples["health"]
     assert {h["http_status"] for h in samples["health"]} == {200}
-    assert {p["state"] for s in samples["processes"] for p in s["processes"]} == {"S"}
+    assert {p["state"] for s in samples["processes"] for p in s["processes"]} <= {"S", "R"}
     assert "nothing moves" in describe_stream(stream) and "stalled" in settles(stream)
 
 

@@ -244,7 +244,7 @@ def test_a_part_that_is_no_part_is_refused_or_judged(part, odd):
 
 
 def test_a_folder_without_a_bundle_is_refused_in_clear_words(tmp_path):
-    with pytest.raises(NotABundle, match="is missing"):
+    with pytest.raises(NotABundle, match="holds no evidence"):
         load(tmp_path)
     evidence = tmp_path / "evidence"
     evidence.mkdir()

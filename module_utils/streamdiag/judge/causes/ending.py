@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...responses import acting_events, name_of
 from ..facts import Facts
 from .rule import CONFIRMED, Claim, Rule, not_tested, ruled_out
 
@@ -20,7 +21,8 @@ def stream_truncated(facts: Facts) -> Claim:
         if traceback
         else facts.logs.unreadable or "no traceback in the journal"
     )
-    last = cut[0].silence.after if cut[0].silence else "the headers"
+    events = acting_events(cut[0].stream)
+    last = name_of(events[-1]) if events else "the headers"
     reason = "{} ended after {}: {}; {}".format(cut[0].case, last, cut[0].stream["end"]["reason"], words)
     summary = "The server on {} cuts streams: {} ended after {} without a terminal event; {}".format(
         facts.run["host"], cut[0].case, last, words
@@ -35,6 +37,6 @@ RULES = (
         stream_truncated,
         ("step-1", "step-2", "step-3"),
         ("step-1", "step-3"),
-        "Read the traceback in the journal (evidence/journal.json); it names the exception that cut the stream.",
+        "Look for a traceback at the time of the cut in the server's log: it names the exception that cut the stream.",
     ),
 )

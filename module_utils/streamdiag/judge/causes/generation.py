@@ -335,7 +335,7 @@ RULES = (
         engine_asleep,
         _SILENT,
         ("symptom-silence",),
-        "Wake it:\n$ ansible {host} -m ansible.builtin.uri -a 'url={base_url}/wake_up method=POST'",
+        "Wake it:\n$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/wake_up method=POST'",
     ),
     Rule(
         "queue_saturated",

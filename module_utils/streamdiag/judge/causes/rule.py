@@ -38,25 +38,34 @@ class Rule(NamedTuple):
 
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
-    """What a fix may name: host, unit, base_url, and as whole steps ``start``, ``restart`` and ``resume``.
+    """What a fix may name: host, unit, base_url, inventory (``-i PATH `` or nothing), and as whole steps ``start``,
+    ``restart`` and ``resume``.
 
     A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
     stopped by a signal.
     """
     host = facts.run["host"]
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
-    as_root = f"$ ansible {shlex.quote(host)} -b -m ansible.builtin"
+    inventory = _inventory(facts)
+    as_root = f"$ ansible {inventory}{shlex.quote(host)} -b -m ansible.builtin"
     service = f"{as_root}.systemd_service -a 'name={unit} state="
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
     by_hand = "tart the server by the means it was started with (this host shows no systemd unit for it)."
     return {
-        "host": host,
+        "host": shlex.quote(host),
+        "inventory": inventory,
         "unit": unit,
         "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
         "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
         "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
         "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
     }
+
+
+def _inventory(facts: Facts) -> str:
+    """``-i PATH `` for each inventory that was not the project's own, which needs no naming."""
+    given = [str(path) for path in facts.run.get("inventories", [])]
+    return "".join(f"-i {shlex.quote(path)} " for path in given if not path.endswith("/inventory/hosts.yml"))
 
 
 def _plain(text: str, placeholder: str) -> str:

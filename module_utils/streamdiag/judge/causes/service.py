@@ -94,7 +94,9 @@ def other_addresses(facts: Facts) -> List[str]:
 
 def auth_rejected(facts: Facts) -> Claim:
     """HTTP 401 or 403: the server wants a key that we do not have. Not a hang."""
-    return _rejected(facts, (401, 403), "wants an API key that this run does not have")
+    given = facts.target.get("api_key_given", False)
+    what = "refuses the API key that was given" if given else "wants an API key that this run does not have"
+    return _rejected(facts, (401, 403), what)
 
 
 def request_rejected(facts: Facts) -> Claim:
@@ -139,7 +141,7 @@ RULES = (
         (*_UNREACHED, "step-2"),
         ("symptom-health", "check-1"),
         "Read why it exits:\n"
-        "$ ansible {host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
+        "$ ansible {inventory}{host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
         "Correct its command line or configuration.",
     ),
     Rule(
@@ -164,7 +166,7 @@ RULES = (
         auth_rejected,
         ("symptom-accepted", "step-1"),
         ("symptom-accepted",),
-        "Give the key that clients use:\n$ ansible-playbook diagnose.yml -l {host} -e vllm_api_key=KEY",
+        "Give the key that clients use:\n$ ansible-playbook diagnose.yml {inventory}-l {host} -e vllm_api_key=KEY",
     ),
     Rule(
         "request_rejected",
@@ -173,6 +175,6 @@ RULES = (
         ("symptom-accepted", "step-1", "step-3"),
         ("symptom-accepted",),
         "Correct what the server's message names; the models it serves:\n"
-        "$ ansible {host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
+        "$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
     ),
 )

@@ -18,7 +18,8 @@ def process_alive(facts: Facts) -> Finding:
     restarts = facts.unit.number("NRestarts")
     if facts.unit.known:
         words.append(f"{restarts} restarts")
-    words += [_process(process) for process in listed]
+    states = {process["pid"]: process["state"] for process in facts.last_seen}
+    words += [_process(process, states.get(process["pid"], process["state"])) for process in listed]
     halted = [p for p in serving(facts.last_seen) if p["state"] in HALTED_STATES]
     evidence = [facts.quote("target.json", "; ".join(words))]
     if facts.unit.after:
@@ -33,7 +34,9 @@ def process_alive(facts: Facts) -> Finding:
         return Finding("fail", observed, "gone since the streams began: " + names, evidence)
     if halted:
         names = ", ".join("{} ({}) in state {}".format(p["pid"], p["role"], p["state"]) for p in halted)
-        return Finding("fail", observed, "alive but executing nothing: " + names, evidence)
+        sampled = next((s.case for s in reversed(facts.sent) if s.stream["samples"]["processes"]), None)
+        evidence.insert(0, facts.quote_stream(sampled, names) if sampled else facts.quote("target.json", names))
+        return Finding("fail", observed, "there, but executing nothing: " + names, evidence)
     if not listed:
         return skip("{}; {}".format(facts.unit.state, processes.get("reason", "no process was found")))
     if restarts:
@@ -41,9 +44,9 @@ def process_alive(facts: Facts) -> Finding:
     return Finding("pass", observed, "every process of the server is there and may run", evidence)
 
 
-def _process(process: Process) -> str:
+def _process(process: Process, state: str) -> str:
     return "{} {}: state {}, {:.1f} s CPU, {:.0f} MB".format(
-        process["role"], process["pid"], process["state"], process.get("cpu", 0.0), process.get("rss_bytes", 0) / 1e6
+        process["role"], process["pid"], state, process.get("cpu", 0.0), process.get("rss_bytes", 0) / 1e6
     )
 
 
