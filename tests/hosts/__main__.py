@@ -36,7 +36,15 @@ def _running_host(name: str) -> Host:
 def _up(name: str, release: str, vllm: bool) -> None:
     if (reason := cannot()) is not None:
         sys.exit(f"this machine cannot boot hosts: {reason}")
-    host = machine.boot(name, release, vllm)
+    already = load(name)
+    if already is not None and already.running:
+        if (already.release, already.vllm) != (release, vllm):
+            sys.exit(
+                f"{name} runs already, as {already.release}{' with vLLM' if already.vllm else ''}: down {name} first"
+            )
+        host = already
+    else:
+        host = machine.boot(name, release, vllm)
     print(f"{host.name} runs {host.release} at {host.address}" + (f", vLLM at {host.url}" if vllm else ""))
     print(f"  ansible-playbook -i {inventory.everyone()} diagnose.yml -l {host.name}")
 
