@@ -72,3 +72,9 @@ def test_what_the_logs_repeat_is_redacted(monkeypatch, no_program):
     monkeypatch.setattr(machine, "read_kernel_log", lambda *_arguments: log)
     seen = read_machine("vllm", "http://127.0.0.1:1", "sk-very-secret", since=0.0, become=True)
     assert "sk-very-secret" not in json.dumps(seen) and len(seen.journal["unit"]["lines"]) == 1
+
+
+def test_without_a_unit_there_is_no_log_of_it(no_program):
+    """An empty log that was "read" would pass for a quiet server: the log of a server without a unit is elsewhere."""
+    log = read_machine("vllm", "http://127.0.0.1:1", "", since=0.0, become=False).journal["unit"]
+    assert log["state"] == "absent" and "the server's log is elsewhere" in log["reason"]
