@@ -14,16 +14,16 @@ from typing import Any, Dict, List, Optional, TypedDict
 
 BUNDLE_VERSION = 1
 
-#: Files of a bundle. Streams are ``stream-<case>.json``.
+#: Files of a bundle. Streams are ``stream-<case>.json``, those of a variant ``stream-<case>-<variant>.json``.
 TARGET = "target.json"
 MACHINE = "machine.json"
 JOURNAL = "journal.json"
 RUN = "run.json"
 
 
-def stream_file(case: str) -> str:
-    """``"simple"`` -> ``"stream-simple.json"``."""
-    return f"stream-{case}.json"
+def stream_file(name: str) -> str:
+    """``"simple"`` -> ``"stream-simple.json"``, ``"public-gzip"`` -> ``"stream-public-gzip.json"``."""
+    return f"stream-{name}.json"
 
 
 class Source(TypedDict, total=False):
@@ -194,6 +194,14 @@ class Read(TypedDict, total=False):
     size: int  # bytes of body that one read of the socket brought
 
 
+class Piece(TypedDict, total=False):
+    """One piece of the decoded body as the HTTP layer handed it over: with chunked transfer, one chunk of the sender."""
+
+    t: float
+    size: int  # bytes of body, without the framing of HTTP
+    read: int  # index of the read that completed it
+
+
 class Event(TypedDict, total=False):
     """One server-sent event, as dispatched by an SSE parser (WHATWG HTML, 9.2.6)."""
 
@@ -243,6 +251,7 @@ class Stream(TypedDict, total=False):
 
     bundle_version: int
     case: str
+    variant: str  # of the case ``public``: "", "gzip", "controller" or "controller-gzip"
     at: float
     method: str
     url: str
@@ -256,6 +265,7 @@ class Stream(TypedDict, total=False):
     response_headers: Dict[str, str]
     body: str  # of an answer that is no event stream, cut
     reads: List[Read]
+    pieces: List[Piece]
     events: List[Event]
     comments: List[Comment]
     bytes: int

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import httpcore
 import httpx
 
-from ..bundle import BUNDLE_VERSION, End, Process, Stream
+from ..bundle import BUNDLE_VERSION, End, Piece, Process, Stream
 from ..responses import TERMINAL, is_heartbeat, name_of
 from .cases import CASES, Case
 from .client import trust_store
@@ -27,6 +27,7 @@ from .wire import WIRE_ERRORS, WatchedTransport
 CANARY_AFTER = 2.5
 CANARY_DEADLINES = Deadlines(headers=60.0, first_event=60.0, silence=60.0, patience=60.0, total=90.0)
 EVENT_LIMIT = 2000
+PIECE_LIMIT = 4000
 #: The first events are kept whole (they name ids and settings), later ones are cut: bytes of data in total.
 DATA_BUDGET = 1024 * 1024
 DATA_LIMIT = 16 * 1024
@@ -128,6 +129,7 @@ def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Dea
     return Stream(
         bundle_version=BUNDLE_VERSION,
         case=case.name,
+        variant="",
         at=time.time(),
         method="POST",
         url=server.base_url.rstrip("/") + case.path,
@@ -140,6 +142,7 @@ def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Dea
         response_headers={},
         body="",
         reads=[],
+        pieces=[],
         events=[],
         comments=[],
         bytes=0,
@@ -200,6 +203,8 @@ def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None
     try:
         for chunk in response.iter_bytes():
             stream["bytes"] += len(chunk)
+            if len(stream["pieces"]) < PIECE_LIMIT:
+                stream["pieces"].append(Piece(t=round(watch.now(), 6), size=len(chunk), read=len(watch.reads) - 1))
             events, comments = parser.feed(chunk, round(watch.now(), 6))
             stream["comments"] += comments[: max(0, EVENT_LIMIT - len(stream["comments"]))]
             for event in events:

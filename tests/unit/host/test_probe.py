@@ -27,7 +27,7 @@ SLOW = Deadlines(connect=10.0, headers=10.0, first_event=10.0, silence=10.0, pat
 KEYS = {
     *("bundle_version", "case", "at", "method", "url", "request_headers", "request_body", "request_bytes"),
     *("deadlines", "t_connect", "t_headers", "http_status", "response_headers", "body", "reads", "events"),
-    *("comments", "bytes", "dropped_events", "unparsed", "end", "canary", "samples", "retried"),
+    *("comments", "pieces", "variant", "bytes", "dropped_events", "unparsed", "end", "canary", "samples", "retried"),
 }
 COUNTERS = (
     b'vllm:num_requests_running{engine="0"} 0\nvllm:generation_tokens_total{engine="0"} 100\n'
