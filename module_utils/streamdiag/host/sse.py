@@ -7,10 +7,10 @@ data is empty is reported too (a browser drops it; on the wire it is a sign of l
 
 from __future__ import annotations
 
-import json
 from typing import List, Optional, Tuple
 
 from ..bundle import Comment, Event
+from ..responses import name_in
 
 _BOM = b"\xef\xbb\xbf"
 _NAME_LIMIT = 200
@@ -117,15 +117,5 @@ class SSEParser:
             data_bytes=len(data),
         )
         if not name and len(data) > self._data_limit:
-            event["type"] = _type_of(data)  # the cut would lose it
+            event["type"] = name_in(data.decode("utf-8", "replace"))  # the cut would lose it
         return event
-
-
-def _type_of(data: bytes) -> str:
-    """The ``type`` that the data itself names, or ``""``."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return ""
-    kind = value.get("type") if isinstance(value, dict) else None
-    return kind if isinstance(kind, str) else ""
