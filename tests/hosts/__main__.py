@@ -58,8 +58,8 @@ def _list() -> None:
     print(f"inventory: {inventory.everyone()}")
 
 
-def _fault(host: Host, name: str) -> None:
-    with faults.inject(host, name) as held:
+def _fault(host: Host, name: str, when: str | None) -> None:
+    with faults.inject(host, name, when) as held:
         print(f"{host.name}: {name} is in force{f' ({held})' if held else ''}; Ctrl-C or SIGTERM undoes it", flush=True)
         signal.pause()
 
@@ -86,7 +86,8 @@ def main() -> None:
     commands.add_parser("list", help="show the hosts")
     fault = commands.add_parser("fault", help="hold a fault until Ctrl-C or SIGTERM")
     fault.add_argument("name")
-    fault.add_argument("fault", choices=sorted(faults.FAULTS))
+    fault.add_argument("fault", metavar="NAME[=VALUE]", help=f"one of {', '.join(sorted(faults.FAULTS))}")
+    fault.add_argument("--when", help="which requests a bent stream is for: tools, reasoning, large, ...")
     state = commands.add_parser("gpu", help="choose what the host's nvidia-smi says")
     state.add_argument("name")
     state.add_argument("state", choices=gpu.STATES)
@@ -105,7 +106,10 @@ def main() -> None:
     elif given.command == "list":
         _list()
     elif given.command == "fault":
-        _fault(_running_host(given.name), given.fault)
+        try:
+            _fault(_running_host(given.name), given.fault, given.when)
+        except ValueError as error:
+            sys.exit(str(error))
     elif given.command == "gpu":
         gpu.set_state(_running_host(given.name), given.state)
     else:

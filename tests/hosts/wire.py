@@ -10,19 +10,29 @@ from contextlib import suppress
 
 ALL_PROTOCOLS = 0x0003
 REQUEST = b"POST /v1/responses "
-PIECE = b".delta\n"  # the end of the line that names the event
+#: The end of the line that names an event of a response, and what a piece of a chat completion calls itself.
+PIECES = (b".delta\n", b'"chat.completion.chunk"')
+SERVER = 8000  # port; a proxy on the same host repeats every piece from a port of its own
 
 
-def payload(packet: bytes) -> bytes:
-    """The TCP payload of an Ethernet frame that carries IPv4 or IPv6; empty for anything else."""
+def segment(packet: bytes) -> bytes:
+    """The TCP segment of an Ethernet frame that carries IPv4 or IPv6; empty for anything else."""
     kind, ip = packet[12:14], packet[14:]
     if kind == b"\x08\x00" and ip[9] == socket.IPPROTO_TCP:
-        tcp = ip[(ip[0] & 0x0F) * 4 :]
-    elif kind == b"\x86\xdd" and ip[6] == socket.IPPROTO_TCP:
-        tcp = ip[40:]
-    else:
-        return b""
+        return ip[(ip[0] & 0x0F) * 4 :]
+    if kind == b"\x86\xdd" and ip[6] == socket.IPPROTO_TCP:
+        return ip[40:]
+    return b""
+
+
+def payload(tcp: bytes) -> bytes:
+    """What a TCP segment carries."""
     return tcp[(tcp[12] >> 4) * 4 :] if len(tcp) > 12 else b""
+
+
+def ports(tcp: bytes) -> tuple[int, int]:
+    """A TCP segment's source and destination."""
+    return int.from_bytes(tcp[0:2], "big"), int.from_bytes(tcp[2:4], "big")
 
 
 def hurry() -> None:
@@ -37,16 +47,25 @@ def tell(word: bytes) -> None:
 
 
 def main() -> None:
-    """Print a line when all is ready, one for the first POST /v1/responses, and one for each piece of its answer."""
+    """Print a line when all is ready, one for the first POST /v1/responses, and one for each token of an answer.
+
+    A token's line is `piece PORT`, with the port of its client: streams that run side by side can be told apart.
+    """
     hurry()
+    requested = False
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)) as wire:
         tell(b"listening")
-        while not payload(wire.recv(65536)).startswith(REQUEST):
-            pass
-        tell(b"request")
         while True:
-            if PIECE in payload(wire.recv(65536)):
-                tell(b"piece")
+            packet, (_, _, direction, *_) = wire.recvfrom(65536)
+            tcp = segment(packet)
+            text = payload(tcp)
+            if not requested and text.startswith(REQUEST):
+                requested = True
+                tell(b"request")
+            # On loopback each packet is seen twice, on its way out and on its way in.
+            if direction == socket.PACKET_OUTGOING and ports(tcp)[0] == SERVER:
+                for _ in range(sum(text.count(piece) for piece in PIECES)):
+                    tell(b"piece %d" % ports(tcp)[1])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""Memory runs out, or the GPU is gone; the kernel log says so.
+
+All hosts share this machine's kernel log: a line that one of these faults leaves is in every host's journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from .. import gpu
+from ..groups import ROOT
+from ..host import Host
+from ..processes import gone
+from ..server import Server
+from ..server_files import MODEL
+from .midstream import after_first_request
+from .registry import fault, inject
+
+MEMORY = ROOT / "memory"
+#: What the worker may touch beyond what it has: less than one long prompt needs.
+SPARE_BYTES = 1024 * 1024
+XID = (
+    "NVRM: Xid (PCI:0000:2a:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
+    "NVRM: GPU 0000:2a:00.0: GPU has fallen off the bus.",
+)
+
+
+@contextlib.contextmanager
+def _memory_group(host: Host) -> Iterator[Path]:
+    """A memory group with next to nothing to give. What a process has when it moves in counts for its old group."""
+    group = MEMORY / f"streamdiag-{host.name}-spare"
+    group.mkdir(exist_ok=True)
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(SPARE_BYTES))
+        yield group
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (MEMORY / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+def forget_kernel_log(host: Host) -> None:
+    """Empty the host's journal: what the kernel said in one test must not be evidence in the next."""
+    host.enter("journalctl", "--quiet", "--rotate", "--vacuum-size=1")
+
+
+@fault
+def out_of_memory(host: Host) -> Iterator[str]:
+    """The kernel kills the worker in the middle of the first stream, when another client's prompt needs memory."""
+    server = Server(host)
+    worker = server.worker()
+    with _memory_group(host) as group:
+
+        def starve() -> None:
+            (group / "cgroup.procs").write_text(str(worker.pid))
+            threading.Thread(target=_long_prompt, args=(server,), daemon=True).start()
+            worker.signal(signal.SIGCONT)
+
+        try:
+            with after_first_request(host, worker, starve):
+                yield f"waiting for a request to starve {worker.inner_pid} (VLLM::Worker)"
+        finally:
+            if gone([worker], patience=0):
+                server.restart()
+                forget_kernel_log(host)
+
+
+def _long_prompt(server: Server) -> None:
+    body = {"model": MODEL, "prompt": "memory " * 6000, "max_tokens": 8}
+    with contextlib.suppress(OSError):  # the server dies of it
+        server.request("/v1/completions", body, timeout=60)
+
+
+@fault
+def gpu_fault(host: Host) -> Iterator[str]:
+    """The GPU has fallen off the bus: Xid 79 in the kernel log, nvidia-smi cannot reach it, the engine hangs."""
+    with inject(host, "engine_stopped") as what:
+        gpu.set_state(host, "fallen_off_bus")
+        try:
+            for line in XID:
+                Path("/dev/kmsg").write_text(f"<3>{line}\n")
+            yield f"Xid 79; {what}"
+        finally:
+            gpu.set_state(host, "idle")
+            forget_kernel_log(host)
