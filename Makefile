@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-hosts test-vllm lint clean
+.PHONY: help setup demo test test-hosts test-vllm accuracy lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -22,13 +22,16 @@ demo: $(STAMP) ## the incident on this machine: a hanging server is started, dia
 	@$(BIN)/python -m simulator.demo
 
 test: $(STAMP) ## unit, module, simulator and playbook tests; what this machine cannot do is skipped by name
-	@$(BIN)/python -m pytest -q -m "not hosts and not vllm"
+	@$(BIN)/python -m pytest -q -m "not hosts and not vllm and not accuracy"
 
 test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time debootstraps, minutes)
 	@$(BIN)/python -m pytest -q -m hosts
 
 test-vllm: $(STAMP) ## a real vLLM on real hosts, every fault (root; the first time installs 3.4 GB)
-	@$(BIN)/python -m pytest -q -s -m vllm
+	@$(BIN)/python -m pytest -q -s -m "vllm and not accuracy"
+
+accuracy: $(STAMP) ## the whole fault catalogue, false alarms included; writes reports/accuracy/matrix.md
+	@$(BIN)/python -m pytest -q -m accuracy --tb=short
 
 lint: $(STAMP) ## ruff, mypy --strict, ansible-lint with profile production
 	@$(BIN)/ruff check .

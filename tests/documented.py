@@ -18,6 +18,8 @@ COMMANDS = {
     "make test": "ci",
     "make test-hosts": "ci",
     "make test-vllm": "ci",
+    "make accuracy": "ci",
+    'python -m pytest -q -m accuracy tests/accuracy -k "test_simulator and wrong_model"': "here",
     ". .venv/bin/activate": "here",
     "ansible-playbook diagnose.yml -l gpu43": "vllm",
     "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
@@ -29,6 +31,9 @@ COMMANDS = {
     "python -m simulator --port 8000": "server",
     "python -m simulator --port 8000 --fault engine_stalled": "server",
     "python -m simulator --port 0 --ready-file url.txt --fault slow=2 --fault-when tools": "server",
+    "python -m simulator --port 0 --dialect fork --responses-compatibility-mode --fault compat_filter": "server",
+    "python -m simulator.proxy --list-faults": "here",
+    "python -m simulator.proxy --upstream http://127.0.0.1:8000 --port 0 --fault gzip_hold": "server",
 }
 
 
