@@ -79,18 +79,18 @@ class Simulator:
                 EngineDeadError: self.engine_dead,
             },
         )
-        wrappers = list(settings.wrappers)
-        if os.environ.get("VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "").lower() in ("1", "true"):
+        logs_responses = os.environ.get("VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "").lower() in ("1", "true")
+        if settings.log_responses or logs_responses:
             log("WARNING", "register.py:58", CAUTION)
-            wrappers.append(bending.burst)
-        for wrap in wrappers:
+            app = bending.log_responses(app)
+        for wrap in settings.wrappers:
             app = wrap(app)
         self.app = app
 
     def settings_for(self, data: Json, headers: Headers) -> Settings:
         """The faults of the command line if the request meets their condition, or those that the request names."""
         if self.options.fault_header and (named := headers.get("x-simulator-fault")):
-            settings = replace(self.options.healthy, filters=[], wrappers=[])
+            settings = self.options.healthy.copy()
             for spec in named.split(","):
                 apply(spec, settings)
             return settings
@@ -112,6 +112,7 @@ class Simulator:
     # Operations
 
     async def health(self, request: Request) -> Response:
+        await asyncio.sleep(self.options.faulty.health_delay)
         return Response(status_code=503 if self.engine.dead else 200)
 
     async def version(self, request: Request) -> Response:
@@ -188,7 +189,8 @@ class Simulator:
 
     def bend(self, events: EventStream, settings: Settings, body: Body) -> EventStream:
         """Filters of the faults, then what the fork adds."""
-        for change in settings.filters:
+        only_responses = settings.responses_filters if body.api == "responses" else []
+        for change in [*settings.filters, *only_responses]:
             events = change(events)
         if settings.dialect == "fork" and not settings.compatibility and body.api == "responses":
             events = bending.with_fork_extras(events)

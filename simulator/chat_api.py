@@ -1,14 +1,18 @@
 """POST /v1/chat/completions: the chunks of a stream and the object of a non-streaming answer."""
 
 import time
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
 from simulator.bodies import Body, Json
-from simulator.engine_client import EngineClient, Piece
+from simulator.engine_client import EngineClient, EngineDeadError, Piece
+from simulator.errors import ApiError, GenerationError
 from simulator.events import Event, EventStream
+from simulator.log import log
 from simulator.responses_api import new_id
 from simulator.settings import Settings
+from simulator.tool_parser import failing_at_calls
 
 FINGERPRINT = "vllm-0.32.0-6311412c"
 
@@ -27,7 +31,11 @@ class Completion:
 
     async def pieces(self) -> AsyncIterator[Piece]:
         body = self.body
-        async for piece in self.engine.generate(self.id, body.task, body.prompt_tokens, body.prompt_key, self.settings):
+        made = self.engine.generate(self.id, body.task, body.prompt_tokens, body.prompt_key, self.settings)
+        async for piece in failing_at_calls(made, body.stream) if self.settings.tool_parser_fails else made:
+            if piece.finish == "error":
+                log("ERROR", "serving.py:203", f"Request {self.id} failed with an internal error during generation")
+                raise GenerationError
             yield piece
 
     def usage(self, produced: int, details: bool) -> Json:
@@ -74,6 +82,19 @@ class Completion:
 
 
 async def stream(body: Body, settings: Settings, engine: EngineClient) -> EventStream:
+    """What goes wrong becomes a chunk, unlike in POST /v1/responses (vLLM, chat_completion/serving.py)."""
+    try:
+        async for event in chunks(body, settings, engine):
+            yield event
+    except GenerationError as error:
+        yield Event("", {"error": error.body()})
+    except EngineDeadError as error:
+        log("ERROR", "serving.py:929", "Error in chat completion stream generator.\n" + traceback.format_exc().rstrip())
+        yield Event("", {"error": ApiError(500, str(error), "InternalServerError").body()})
+    yield Event("", "[DONE]")
+
+
+async def chunks(body: Body, settings: Settings, engine: EngineClient) -> EventStream:
     """The first chunk (the role) is sent with the engine's first token, not before."""
     chat = Completion(body, settings, engine)
     fingerprint = {"system_fingerprint": FINGERPRINT}
@@ -97,7 +118,6 @@ async def stream(body: Body, settings: Settings, engine: EngineClient) -> EventS
             yield chat.chunk([choice], produced, fingerprint if ends and not chat.usage_at_end else {})
     if chat.usage_at_end:
         yield chat.chunk([], produced, {"usage": chat.usage(produced, details=False), **fingerprint})
-    yield Event("", "[DONE]")
 
 
 async def whole(body: Body, settings: Settings, engine: EngineClient) -> Json:
@@ -105,7 +125,9 @@ async def whole(body: Body, settings: Settings, engine: EngineClient) -> Json:
     chat = Completion(body, settings, engine)
     text: dict[str, str | None] = {"content": None, "reasoning": None}
     last: Piece | None = None
+    raw = ""
     async for piece in chat.pieces():
+        raw += "".join(said for _, said in piece.tokens)
         for delta in chat.deltas(piece):
             for name, said in text.items():
                 if delta.get(name):
@@ -115,6 +137,8 @@ async def whole(body: Body, settings: Settings, engine: EngineClient) -> Json:
     engine.metrics.parsed(body.api, streaming=False, tool_call=bool(chat.calls))
     required = body.data.get("tool_choice") == "required"
     content = "" if chat.calls and required else text["content"]
+    if settings.tool_parser_fails and body.calls:
+        content = raw  # no call for the parser
     message: Json = {"role": "assistant", "content": content, "refusal": None, "annotations": None, "audio": None,
                      "function_call": None}  # fmt: skip
     if chat.calls:

@@ -97,7 +97,7 @@ class Engine:
     def loop(self) -> None:
         """Run until the API server goes away or asks to stop."""
         for _ in range(self.config["competitors"]):
-            self.add_competitor()
+            self.add_competitor(self.config["competitor_tokens"])
         buffer = b""
         self.report([], ready=True)
         while True:
@@ -144,6 +144,9 @@ class Engine:
             return
         key, prompt = message["prompt_key"], message["prompt_tokens"]
         cached = prompt // KV_BLOCK * KV_BLOCK if key in self.seen else 0
+        if self.config["queue_for"] and not self.seen:
+            for _ in range(self.config["max_num_seqs"]):
+                self.add_competitor(max(1, int(self.config["queue_for"] * self.config["tokens_per_second"])))
         self.seen.add(key)
         self.waiting.append(
             Sequence(
@@ -157,10 +160,10 @@ class Engine:
         )
         self.mishap(self.waiting[-1])
 
-    def add_competitor(self) -> None:
-        """One request of another client, which the API server only counts."""
+    def add_competitor(self, count: int) -> None:
+        """One request of another client for `count` tokens, which the API server only counts."""
         self.competitor += 1
-        tokens = [("content", "x")] * self.config["competitor_tokens"]
+        tokens = [("content", "x")] * count
         interval = 1 / self.config["tokens_per_second"]
         name = f"other-{self.competitor}"
         self.waiting.append(Sequence(name, Script(tokens, "stop"), 200, 0, interval, 0.05, time.monotonic()))
@@ -171,12 +174,16 @@ class Engine:
             self.die()
         if seq.stall and seq.stall_after == seq.produced:
             how, seq.stall = seq.stall, ""
-            if words := self.config["last_words"]:
+            if words := self.config["stall_words"]:
                 log("INFO", "shm_broadcast.py:699", words, "EngineCore")
             if how == "stop":
                 os.kill(os.getpid(), signal.SIGSTOP)
             while how == "block":
-                time.sleep(3600)
+                time.sleep(self.config["stall_seconds"] or 3600)
+                if self.config["stall_seconds"]:
+                    self.die()
+            while how == "spin":
+                pass
 
     def die(self) -> None:
         if words := self.config["last_words"]:
@@ -201,8 +208,8 @@ class Engine:
         for seq in [seq for seq in self.running if any(out.id == seq.id for out in outputs)]:
             self.mishap(seq)
         for out in outputs:
-            if out.finish and out.id.startswith("other-"):
-                self.add_competitor()
+            if out.finish and out.id.startswith("other-") and self.config["competitors"]:
+                self.add_competitor(self.config["competitor_tokens"])
         if any(seq.busy and not seq.produced for seq in self.running):
             burn(0.01)
 

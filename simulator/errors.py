@@ -15,9 +15,33 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.message, self.kind, self.param = status, message, kind, param
 
+    def body(self) -> dict[str, Any]:
+        return {"message": self.message, "type": self.kind, "param": self.param, "code": self.status}
+
     def response(self) -> Response:
-        body = {"message": self.message, "type": self.kind, "param": self.param, "code": self.status}
-        return json_response({"error": body}, self.status)
+        return json_response({"error": self.body()}, self.status)
+
+
+class GenerationError(ApiError):
+    """The engine ended a request with the finish reason error, after a failed load of its KV cache for example."""
+
+    def __init__(self) -> None:
+        super().__init__(500, "Internal server error", "InternalServerError")
+
+
+class ValidationError(Exception):
+    """What pydantic raises when vLLM 0.32 makes an event of a GenerationError: none of its event types is an error."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "103 validation errors for union[ResponseCreatedEvent,ResponseInProgressEvent,ResponseCompletedEvent,…]\n"
+            "ResponseCreatedEvent.response\n"
+            "  Field required [type=missing, input_value={'error': {'message': 'In...am': None, 'code': 500}}, "
+            "input_type=dict]"
+        )
+
+
+ValidationError.__module__ = "pydantic_core._pydantic_core"  # as a traceback names it
 
 
 def json_response(content: Any, status: int = 200) -> Response:

@@ -1,57 +1,15 @@
 """The faults: a registry of small changes to Settings. A new fault is one decorated function; see README.md."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from simulator import bending
 from simulator.bodies import Json
+from simulator.registry import Registry
 from simulator.settings import Settings
 
-Change = Callable[[Settings, float], None]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """`value` is the default of `NAME=VALUE`, None where the fault takes none; `imitates` is the reality behind it."""
-
-    name: str
-    summary: str
-    imitates: str
-    value: float | None
-    change: Change
-
-
-FAULTS: dict[str, Fault] = {}
-
-
-def fault(summary: str, imitates: str, value: float | None = None) -> Callable[[Change], Change]:
-    """Register the decorated function under its own name."""
-
-    def register(change: Change) -> Change:
-        name = change.__name__
-        FAULTS[name] = Fault(name, summary, imitates, value, change)
-        return change
-
-    return register
-
-
-def apply(spec: str, settings: Settings) -> None:
-    """Apply `NAME` or `NAME=VALUE`; ValueError says what is wrong with it."""
-    name, _, text = spec.partition("=")
-    if name not in FAULTS:
-        raise ValueError(f"unknown fault {name!r}; --list-faults shows all")
-    known = FAULTS[name]
-    if text and known.value is None:
-        raise ValueError(f"fault {name!r} takes no value")
-    known.change(settings, float(text) if text else known.value or 0.0)
-
-
-def describe() -> str:
-    lines = []
-    for known in FAULTS.values():
-        value = "" if known.value is None else f"={known.value:g}"
-        lines.append(f"{known.name + value:32} {known.summary}\n{'':32} imitates: {known.imitates}")
-    return "\n".join(lines)
+REGISTRY: Registry[Settings] = Registry()
+FAULTS = REGISTRY.faults
+fault, apply, describe = REGISTRY.fault, REGISTRY.apply, REGISTRY.describe
 
 
 # Which requests the faults of one request hit (--fault-when)
@@ -68,6 +26,10 @@ CONDITIONS: dict[str, Callable[[Json], bool]] = {
 }
 
 
+# Faults of the fork's own behaviour: upstream has nothing that could break so
+FORK = {"ping_lost", "compat_filter", "compat_drops_tool_events", "validation_error"}
+
+
 @fault("nothing is wrong", "a healthy server")
 def none(s: Settings, value: float) -> None:
     pass
@@ -75,6 +37,10 @@ def none(s: Settings, value: float) -> None:
 
 # The engine
 
+WORKER_WAIT = (
+    "No available shared memory broadcast block found in 60 seconds. This typically happens when some processes "
+    "are hanging or doing some time-consuming work (e.g. compilation, weight/kv cache quantization)."
+)
 FATAL = (
     "EngineCore encountered a fatal error.\nTraceback (most recent call last):\n"
     '  File "vllm/v1/engine/core.py", line 1222, in run_engine_core\n    engine_core.run_busy_loop()\n'
@@ -93,11 +59,18 @@ def engine_blocked(s: Settings, value: float) -> None:
 
 @fault("the same, and the engine logs that its workers do not answer", "a hung worker of a tensor-parallel group")
 def worker_hung(s: Settings, value: float) -> None:
-    s.stall = "block"
-    s.last_words = (
-        "No available shared memory broadcast block found in 60 seconds. This typically happens when some processes "
-        "are hanging or doing some time-consuming work (e.g. compilation, weight/kv cache quantization)."
-    )
+    s.stall, s.stall_words = "block", WORKER_WAIT
+
+
+@fault("the same, and after VALUE seconds the call to the workers times out and the engine dies", "a hung worker", 5)
+def worker_timeout(s: Settings, value: float) -> None:
+    s.stall, s.stall_words, s.stall_seconds = "block", WORKER_WAIT, value
+    s.last_words = FATAL + "TimeoutError: RPC call to execute_model timed out."
+
+
+@fault("the same, but the engine burns CPU time for ever", "a busy wait for a worker or a device that never answers")
+def spinning_engine(s: Settings, value: float) -> None:
+    s.stall = "spin"
 
 
 @fault("silence after VALUE tokens, running=1 for ever, counters flat", "a hung kernel or collective", 12)
@@ -145,6 +118,11 @@ def long_prefill(s: Settings, value: float) -> None:
     s.prefill_seconds, s.busy = value, True
 
 
+@fault("the first token of every request after VALUE seconds, the engine's CPU clock standing", "a prefill on a GPU", 5)
+def first_token_slow(s: Settings, value: float) -> None:
+    s.prefill_seconds = value
+
+
 @fault("the first request after the start waits VALUE seconds for its first token, later ones do not", "compilation", 8)
 def first_request_slow(s: Settings, value: float) -> None:
     s.warm_up = value
@@ -154,6 +132,11 @@ def first_request_slow(s: Settings, value: float) -> None:
 def queue_saturated(s: Settings, value: float) -> None:
     s.max_num_seqs = s.competitors = min(s.max_num_seqs, 4)
     s.competitor_tokens = max(1, int(value * s.tokens_per_second))
+
+
+@fault("as queue_saturated, from the first request on for VALUE seconds; then it runs and completes", "a rush hour", 6)
+def queue_clears(s: Settings, value: float) -> None:
+    s.max_num_seqs, s.queue_for = min(s.max_num_seqs, 4), value
 
 
 @fault("waiting>0, running=0, tokens flat, cache full", "a KV cache without room for the request")
@@ -189,6 +172,16 @@ def reasoning_hidden(s: Settings, value: float) -> None:
     s.reasoning_parser, s.hide_reasoning, s.reasoning_tokens = True, True, int(value)
 
 
+@fault("the tool parser fails at every token of a call: errors in the log, and no call", "arguments that are no JSON")
+def tool_parser_fails(s: Settings, value: float) -> None:
+    s.tool_parser_fails = True
+
+
+@fault("the engine gives one request up after VALUE tokens: a cut stream, errors in the log", "a failed KV load", 12)
+def generation_failed(s: Settings, value: float) -> None:
+    s.fail_after = int(value)
+
+
 @fault("reasoning goes on for VALUE tokens", "a model that never closes its thought", 30000)
 def runaway_reasoning(s: Settings, value: float) -> None:
     s.reasoning_parser, s.reasoning_tokens = True, int(value)
@@ -197,6 +190,21 @@ def runaway_reasoning(s: Settings, value: float) -> None:
 @fault("answers in text although it has tools (no fault)", "a model that needs no tool")
 def answers_without_tool(s: Settings, value: float) -> None:
     s.calls_tool = False
+
+
+@fault("neither text nor call: created, in_progress, completed (no fault)", "a model that ends its turn at once")
+def empty_answer(s: Settings, value: float) -> None:
+    s.reply_tokens, s.calls_tool = 0, False
+
+
+@fault("response.incomplete ends an answer cut by its limit (no fault)", "vLLM 0.33")
+def incomplete_0_33(s: Settings, value: float) -> None:
+    s.incomplete_event = True
+
+
+@fault("reasoning of VALUE tokens in response.reasoning_part.* (no fault)", "vLLM before content_part for thoughts", 16)
+def older_reasoning_parts(s: Settings, value: float) -> None:
+    s.reasoning_parser, s.reasoning_parts, s.reasoning_tokens = True, True, int(value)
 
 
 @fault("an answer of VALUE tokens (no fault)", "a long answer", 300)
@@ -222,6 +230,16 @@ def api_server_stalled_midstream(s: Settings, value: float) -> None:
     s.block_server, s.block_after = "midstream", int(value)
 
 
+@fault("the event loop blocks for VALUE seconds again and again: bursts, slow /health", "work in the event loop", 3)
+def api_server_slow_event_loop(s: Settings, value: float) -> None:
+    s.block_again = value
+
+
+@fault("/health answers after VALUE seconds; streams are sound (no fault of a stream)", "a slow health check", 4)
+def health_slow(s: Settings, value: float) -> None:
+    s.health_delay = value
+
+
 @fault("the port is closed for VALUE seconds", "loading the model", 5)
 def starting(s: Settings, value: float) -> None:
     s.start_delay = value
@@ -242,9 +260,14 @@ def stream_interval(s: Settings, value: float) -> None:
     s.stream_interval = int(value)
 
 
-@fault("headers and all events at the end", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE=true")
+@fault("headers and all events at the end; the log says so", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE=true")
 def burst(s: Settings, value: float) -> None:
-    s.wrappers.append(bending.burst)
+    s.log_responses = True
+
+
+@fault("headers and all events at the end; the log says nothing", "a --middleware that reads the whole answer")
+def middleware_holds(s: Settings, value: float) -> None:
+    s.wrappers.append(bending.hold_to_end)
 
 
 @fault("the body leaves in pieces of VALUE bytes, whatever the events", "a buffer in the server", 16384)
@@ -280,7 +303,39 @@ def silent_after(s: Settings, value: float) -> None:
     s.filters.append(lambda events: bending.keep_silent_after(events, int(value)))
 
 
-@fault("output_item.done and the other done events of items are missing", "harmony items without a delta")
+@fault("all deltas at once, response.completed only VALUE seconds later", "work left to do after the last token", 20)
+def done_late(s: Settings, value: float) -> None:
+    s.filters.append(lambda events: bending.with_late_end(events, value))
+
+
+@fault("nothing about a function call reaches the client, the rest does; tokens counted", "a filter between the layers")
+def tool_call_lost(s: Settings, value: float) -> None:
+    s.responses_filters.append(lambda events: bending.without_items(events, "function_call"))
+
+
+@fault("a thought of VALUE tokens is swallowed, the text behind it passes; tokens counted", "a filter of thoughts", 40)
+def reasoning_lost(s: Settings, value: float) -> None:
+    s.reasoning_parser, s.reasoning_tokens = True, int(value)
+    s.responses_filters.append(lambda events: bending.without_items(events, "reasoning"))
+
+
+@fault("a function call has no events and is only in completed.output", "gpt-oss (harmony): an item without a delta")
+def harmony_item_without_delta(s: Settings, value: float) -> None:
+    s.responses_filters.append(lambda events: bending.without_items(events, "function_call", still_at_end=True))
+
+
+@fault("every VALUE-th event comes twice", "a retry between server and client", 4)
+def duplicate_events(s: Settings, value: float) -> None:
+    s.filters.append(lambda events: bending.with_duplicates(events, int(value)))
+
+
+@fault("after VALUE events an `error` event ends the stream", "the Responses API's own way to fail, of a gateway", 8)
+def error_event(s: Settings, value: float) -> None:
+    error = {"code": "server_error", "message": "The server had an error while processing your request.", "param": None}
+    s.responses_filters.append(lambda events: bending.error_after(events, int(value), "error", error))
+
+
+@fault("output_item.done and the other done events of items are missing", "a server that leaves its items open")
 def missing_done(s: Settings, value: float) -> None:
     s.filters.append(bending.without_done)
 
@@ -305,8 +360,24 @@ def queued_first(s: Settings, value: float) -> None:
     s.filters.append(bending.with_queued)
 
 
-@fault("fork with compatibility mode: only response.created passes, then silence", "the original incident")
+@fault("fork with compatibility mode: only response.created passes; chat and nonstream work", "the original incident")
 def compat_filter(s: Settings, value: float) -> None:
     if s.compatibility:
         s.ping_interval = 0.0
-        s.filters.append(lambda events: bending.keep_silent_after(events, 1))
+        s.responses_filters.append(lambda events: bending.keep_silent_after(events, 1))
+
+
+@fault("fork with compatibility mode: from a function call on only pings; all else passes", "a filter of tool events")
+def compat_drops_tool_events(s: Settings, value: float) -> None:
+    if s.compatibility:
+        s.responses_filters.append(bending.silent_at_calls)
+
+
+@fault(
+    "fork: after VALUE events one fails validation: response.error ends the stream",
+    "the fork's check of what it sends",
+    8,
+)
+def validation_error(s: Settings, value: float) -> None:
+    error = {"error": {"code": "event_validation_failed", "message": "An event failed validation."}}
+    s.responses_filters.append(lambda events: bending.error_after(events, int(value), "response.error", error))

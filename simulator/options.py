@@ -3,10 +3,10 @@
 import argparse
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.faults import CONDITIONS, apply
+from simulator.faults import CONDITIONS, FORK, apply
 from simulator.settings import Settings
 
 FLAGS = Path(__file__).with_name("vllm_flags.json")  # by arity; from `api_server --help` of 0.32.0
@@ -94,10 +94,12 @@ def parse(argv: list[str]) -> Options:
     for name in ("tokens_per_second", "reply_tokens", "reasoning_tokens"):
         if name in args:
             setattr(settings, name, args[name])
-    faulty = replace(settings, filters=[], wrappers=[])
+    faulty = settings.copy()
     try:
         for spec in args.get("fault", []):
             apply(spec, faulty)
+            if spec.partition("=")[0] in FORK and not fork_dialect:
+                raise ValueError(f"fault {spec!r} is the fork's: it needs --dialect fork")
     except ValueError as error:
         parser.error(str(error))
     return Options(

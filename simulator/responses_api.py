@@ -7,8 +7,11 @@ from typing import Any
 
 from simulator.bodies import Body, Call, Json
 from simulator.engine_client import EngineClient, Piece
+from simulator.errors import GenerationError, ValidationError
 from simulator.events import Event, EventStream
+from simulator.log import log
 from simulator.settings import Settings
+from simulator.tool_parser import failing_at_calls
 
 COMMON = ["allowed_callers", "async", "defer_loading", "description"]
 # per tool type the keys in the order of the SDK's models, null when absent; other keys follow
@@ -174,7 +177,11 @@ class Answer:
         added = self.event("response.output_item.added", {"item": self.item(False), "output_index": index})
         if kind == "call":
             return [added]
-        return [added, self.event("response.content_part.added", self.place(part=self.part(False)))]
+        return [added, self.event(self.part_event("added"), self.place(part=self.part(False)))]
+
+    def part_event(self, what: str) -> str:
+        parts = self.kind == "reasoning" and self.settings.reasoning_parts
+        return f"response.{'reasoning' if parts else 'content'}_part.{what}"
 
     def delta(self, text: str) -> Event:
         self.text += text
@@ -219,7 +226,7 @@ class Answer:
             assert isinstance(first.data, dict)
             kind = first.data.pop("type")
             first.data.update(text=self.text, type=kind)
-            events = [first, self.event("response.content_part.done", self.place(part=part))]
+            events = [first, self.event(self.part_event("done"), self.place(part=part))]
         done = self.event("response.output_item.done", {"item": item, "output_index": len(self.output)})
         self.output.append(item)
         self.kind = ""
@@ -259,7 +266,9 @@ async def stream(body: Body, settings: Settings, engine: EngineClient) -> EventS
     yield answer.event("response.created", {"response": first})
     yield answer.event("response.in_progress", {"response": first})
     last: Piece | None = None
-    async for piece in pieces(answer, engine):
+    async for piece in pieces(answer, engine, streaming=True):
+        if piece.finish == "error":
+            raise ValidationError from generation_error(answer)
         events = answer.accept(piece)
         engine.metrics.parsed(body.api, streaming=True, tool_call=answer.kind == "call" and bool(events))
         for event in events:
@@ -268,19 +277,24 @@ async def stream(body: Body, settings: Settings, engine: EngineClient) -> EventS
     for event in answer.close():
         yield event
     assert last is not None
-    yield answer.event("response.completed", {"response": answer.object(status_of(last), last)})
+    status = status_of(last)
+    name = f"response.{status}" if settings.incomplete_event else "response.completed"
+    yield answer.event(name, {"response": answer.object(status, last)})
 
 
 async def whole(body: Body, settings: Settings, engine: EngineClient) -> Json:
     """The answer of a request without `stream`."""
     answer = Answer(body, settings)
     last: Piece | None = None
-    async for piece in pieces(answer, engine):
+    async for piece in pieces(answer, engine, streaming=False):
+        if piece.finish == "error":
+            raise generation_error(answer)
         answer.accept(piece)
         last = piece
     assert last is not None
-    if answer.kind == "call" and last.finish == "length":
-        # a call that was cut is no call for the parser: its markup is shown as text
+    cut = last.finish == "length" and (answer.kind == "call" or body.task.withheld_tokens > 0)
+    if cut or (settings.tool_parser_fails and body.calls):
+        # what is no call for the parser is text, markup included
         answer.kind, answer.text, answer.item_id = "content", answer.raw, new_id("msg_")
     answer.close()
     for item in answer.output:
@@ -290,9 +304,13 @@ async def whole(body: Body, settings: Settings, engine: EngineClient) -> Json:
     return answer.object(status_of(last), last)
 
 
-async def pieces(answer: Answer, engine: EngineClient) -> AsyncIterator[Piece]:
+def generation_error(answer: Answer) -> GenerationError:
+    log("ERROR", "serving.py:203", f"Request {answer.id} failed with an internal error during generation")
+    return GenerationError()
+
+
+async def pieces(answer: Answer, engine: EngineClient, streaming: bool) -> AsyncIterator[Piece]:
     body = answer.body
-    async for piece in engine.generate(
-        f"{answer.id}_0", body.task, body.prompt_tokens, body.prompt_key, answer.settings
-    ):
+    made = engine.generate(f"{answer.id}_0", body.task, body.prompt_tokens, body.prompt_key, answer.settings)
+    async for piece in failing_at_calls(made, streaming) if answer.settings.tool_parser_fails else made:
         yield piece

@@ -30,6 +30,7 @@ class Task:
     reasoning_tokens: int = 0
     hidden_reasoning: bool = False
     withheld_tokens: int = 0
+    fail_after: int = -1
     calls: list[tuple[str, str]] = field(default_factory=list)
     ignore_eos: bool = False
     stop: list[str] = field(default_factory=list)
@@ -38,7 +39,7 @@ class Task:
 
 @dataclass
 class Script:
-    """All tokens of a request; `finish` is stop or length, `stop_reason` the stop string that ended it."""
+    """All tokens of a request; `finish` is stop, length or error, `stop_reason` the stop string that ended it."""
 
     tokens: list[Token]
     finish: str = "stop"
@@ -65,6 +66,8 @@ def script(task: Task) -> Script:
             if channel == "content" and stop in text:
                 kept = text[: text.index(stop) + (len(stop) if task.include_stop else 0)]
                 return Script([*tokens[:i], (channel, kept)][: task.max_tokens], "stop", stop)
+    if 0 < task.fail_after < min(len(tokens), task.max_tokens):
+        return Script(tokens[: task.fail_after], "error")
     if len(tokens) > task.max_tokens:
         return Script(tokens[: task.max_tokens], "length")
     return Script(tokens)

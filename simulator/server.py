@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,7 @@ async def serve(options: Options) -> None:
             stop_when_asked(stop, engine, server),
             watch_engine(engine, server),
             log_stats(metrics),
+            block_again(server, settings.block_again),
         )
     ]
     if not stop.is_set():
@@ -126,6 +128,14 @@ async def watch_engine(engine: EngineClient, server: Server) -> None:
         await asyncio.sleep(WATCHDOG)
         if engine.dead and not engine.stopping:
             server.should_exit = True
+
+
+async def block_again(server: Server, seconds: float) -> None:
+    """An event loop that has a second for its clients between two blocks."""
+    while seconds:
+        await asyncio.sleep(1)
+        if server.started:
+            time.sleep(seconds)
 
 
 async def log_stats(metrics: Metrics) -> None:

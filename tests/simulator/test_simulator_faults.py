@@ -1,40 +1,16 @@
 """What each fault does to a stream, to /health and to the counters, and how the server ends."""
 
 import os
-import re
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 from sim_cases import CODEX, ENUM, chat, responses
 from sim_exchange import Exchange, Request
+from sim_faulty import ANY, FAST, LONG, RECORDINGS, TEXT, TOOLS, counters, cpu, faulty, names
 from sim_server import Server, with_server
 from sim_shape import body, headers
-
-RECORDINGS = Path(__file__).parent / "recordings"
-FAST = ("--tokens-per-second", "500")
-ANY = (*FAST, "--fault-header")  # one server for all faults that leave it sound
-TEXT = responses(stream=True, max_output_tokens=40)
-LONG = responses(stream=True, max_output_tokens=3000, ignore_eos=True)
-TOOLS = responses(stream=True, max_output_tokens=300, tools=[ENUM])
-
-
-def faulty(request: Request, fault: str) -> Request:
-    return replace(request, headers={**request.headers, "x-simulator-fault": fault})
-
-
-def names(result: Exchange) -> list[str]:
-    return [name for name, _ in result.events()]
-
-
-def counters(server: Server) -> tuple[float, float, float]:
-    """Running, waiting, generated tokens."""
-    text = server.get("/metrics").body.decode()
-    found = ("num_requests_running", "num_requests_waiting", "generation_tokens_total")
-    lines = [re.search(rf"^vllm:{name}{{.*}} (\S+)$", text, re.MULTILINE) for name in found]
-    return tuple(float(line[1]) for line in lines if line)  # type: ignore[return-value]
 
 
 @with_server(*FAST)
@@ -167,12 +143,6 @@ def test_long_prefill_burns_cpu(server: Server) -> None:
     first = next(t for t, data in result.reads if b"output_item.added" in data)
     assert 0.5 < first < 3 and names(result)[-1] == "response.completed"
     assert cpu(server.engine) - before > 4
-
-
-def cpu(pid: int) -> int:
-    """Clock ticks of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
 
 
 @with_server(*ANY)
@@ -340,14 +310,20 @@ def test_stream_interval(server: Server) -> None:
     assert body(result) == body(real)
 
 
-@with_server(("--fault", "burst"), ("--seed", "0", "env:VLLM_DEBUG_LOG_API_SERVER_RESPONSE=true"))
+@with_server(
+    ("--fault", "burst"),
+    ("--fault", "middleware_holds"),
+    ("--seed", "0", "env:VLLM_DEBUG_LOG_API_SERVER_RESPONSE=true"),
+)
 def test_burst(server: Server) -> None:
     real = Exchange.load(RECORDINGS / "fault_burst.jsonl")
     result = server.send(responses(stream=True, max_output_tokens=20))
     assert headers(result) == headers(real)
     first, last = result.reads[0][0], result.reads[-1][0]
     assert first > 0.25 and last - first < 0.1
-    assert ("CAUTION: Enabling log response" in server.log()) == ("--fault" not in server.argv)
+    says = server.argv[-1] != "middleware_holds"
+    assert ("WARNING" in server.log() and "CAUTION: Enabling log response in the API Server." in server.log()) == says
+    assert (f"response_body={{streaming_started: chunks={len(result.events())}}}" in server.log()) == says
 
 
 @with_server(*FAST, "--fault", "fixed_chunks=1000")

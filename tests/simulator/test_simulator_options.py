@@ -1,8 +1,13 @@
 """The command line and the registry of faults, without a server."""
 
+import re
+from pathlib import Path
+
 import pytest
+import simulator
 from simulator.faults import CONDITIONS, FAULTS, apply, describe
 from simulator.options import parse
+from simulator.proxy import FAULTS as PROXY_FAULTS
 from simulator.settings import Settings
 
 UNIT = (
@@ -28,7 +33,14 @@ def test_fork_flags() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["--nosuch", "--no-responses-compatibility-mode", "--fault nosuch", "--fault engine_asleep=3"]
+    "words",
+    [
+        "--nosuch",
+        "--no-responses-compatibility-mode",
+        "--fault nosuch",
+        "--fault engine_asleep=3",
+        "--fault compat_filter",  # upstream has no such mode
+    ],
 )
 def test_usage_errors(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -44,6 +56,12 @@ def test_every_fault_changes_something(name: str) -> None:
     assert options.faulty != options.healthy
     assert options.healthy == parse(["--dialect", "fork"]).healthy
     assert name in describe()
+
+
+def test_the_readme_tells_of_every_fault() -> None:
+    readme = Path(simulator.__file__).with_name("README.md").read_text()
+    told = set(re.findall(r"`(\w+)(?:=\w+)?`", readme))
+    assert ({*FAULTS, *PROXY_FAULTS} - {"none"}) - told == set()
 
 
 def test_faults_combine() -> None:
