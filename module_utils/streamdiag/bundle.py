@@ -18,6 +18,7 @@ BUNDLE_VERSION = 1
 TARGET = "target.json"
 MACHINE = "machine.json"
 JOURNAL = "journal.json"
+STALL = "stall.json"
 RUN = "run.json"
 
 
@@ -195,7 +196,7 @@ class Read(TypedDict, total=False):
 
 
 class Piece(TypedDict, total=False):
-    """One piece of the decoded body as the HTTP layer handed it over: with chunked transfer, one chunk of the sender."""
+    """One piece of the decoded body as the HTTP layer gave it: with chunked transfer, one chunk of the sender."""
 
     t: float
     size: int  # bytes of body, without the framing of HTTP
@@ -277,6 +278,70 @@ class Stream(TypedDict, total=False):
     silence: float  # of a canary that has not ended: seconds since it got anything
     samples: Samples
     retried: List[Dict[str, Any]]  # Streams that the server refused for their form before this one
+
+
+class ThreadStack(TypedDict, total=False):
+    """One Python thread. ``state`` and ``cpu`` are the kernel's: py-spy tells no idle thread without a pause."""
+
+    name: str
+    thread_id: Optional[int]  # the kernel's, in the namespace of the process
+    state: str  # as of a Process, "" when unknown
+    cpu: Optional[float]
+    frames: List[str]  # "function (file:line)", innermost first
+    dropped_frames: int  # outer ones beyond the limit
+
+
+class Stacks(Source, total=False):
+    """One ``py-spy dump --nonblocking`` of one process, the main thread first."""
+
+    threads: List[ThreadStack]
+    dropped_threads: int
+
+
+class Look(TypedDict, total=False):
+    """One process at one moment of a stall. ``t``: since the start of the canary that is held open meanwhile."""
+
+    t: float
+    state: str
+    cpu: float
+    threads: int
+    wait_channel: str  # the kernel function it sleeps in; "" when it runs or that may not be read
+    syscall: str  # its number on the host's architecture, or "running"; "" when not readable
+    stacks: Stacks
+
+
+class StalledProcess(TypedDict, total=False):
+    """One process of the server, looked at twice. What needs two looks is None when one of them failed."""
+
+    pid: int
+    role: str
+    title: str
+    looks: List[Look]
+    seconds: Optional[float]  # between the looks
+    cpu_used: Optional[float]  # between the looks
+    same_stack: Optional[bool]  # whether the main thread was at the same line, called by the same lines
+    moved_threads: List[str]  # other threads of which that is not so, that came or that went
+
+
+def stream_name(stream: Stream) -> str:
+    """``public-gzip``: the case, and which of its variants."""
+    variant = stream.get("variant", "")
+    return stream["case"] + ("-" + variant if variant else "")
+
+
+class Stall(TypedDict, total=False):
+    """A closer look at the server at the moment of a stall, while a canary was in flight."""
+
+    bundle_version: int
+    at: float
+    seconds: float  # that all of it took
+    observer: Observer
+    py_spy: Source  # whether stacks could be read at all
+    py_spy_version: str
+    processes: List[StalledProcess]
+    sockets: Sockets
+    gpus: Gpus
+    canary: Dict[str, Any]  # a Stream
 
 
 class Run(TypedDict, total=False):

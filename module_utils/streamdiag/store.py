@@ -9,7 +9,21 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, cast
 
-from .bundle import BUNDLE_VERSION, JOURNAL, MACHINE, RUN, TARGET, Journal, Machine, Run, Stream, Target, stream_file
+from .bundle import (
+    BUNDLE_VERSION,
+    JOURNAL,
+    MACHINE,
+    RUN,
+    STALL,
+    TARGET,
+    Journal,
+    Machine,
+    Run,
+    Stall,
+    Stream,
+    Target,
+    stream_file,
+)
 
 EVIDENCE = "evidence"
 
@@ -25,6 +39,7 @@ class Bundle(NamedTuple):
     target: Optional[Target]
     machine: Optional[Machine]
     journal: Optional[Journal]
+    stall: Optional[Stall]
     streams: Dict[str, Stream]
     digests: Dict[str, str]  # path relative to the host's folder -> sha256
 
@@ -108,6 +123,7 @@ def load(folder: Path) -> Bundle:
         target=cast(Optional[Target], parts.get(TARGET)),
         machine=cast(Optional[Machine], parts.get(MACHINE)),
         journal=cast(Optional[Journal], parts.get(JOURNAL)),
+        stall=cast(Optional[Stall], parts.get(STALL)),
         streams=streams,
         digests=digests,
     )

@@ -97,6 +97,45 @@ def read_environ(pid: int, proc: Path = _PROC) -> Tuple[Source, Dict[str, str]]:
     return Source(state="ok", reason=""), {name: value for name, _, value in pairs}
 
 
+def wait_channel(pid: int, proc: Path = _PROC) -> str:
+    """The kernel function that the main thread sleeps in; ``""`` when it runs, or when only root may know."""
+    name = _read(proc / str(pid) / "wchan").decode("ascii", "replace").strip()
+    return "" if name == "0" else name
+
+
+def system_call(pid: int, proc: Path = _PROC) -> str:
+    """The number of the system call that the main thread is in, or ``running``; ``""`` when that may not be read.
+
+    ``-1`` says that it is blocked outside of a system call, see proc(5).
+    """
+    return _read(proc / str(pid) / "syscall").decode("ascii", "replace").partition(" ")[0].strip()
+
+
+class ThreadClock(NamedTuple):
+    state: str
+    cpu: float
+
+
+def read_threads(pid: int, limit: int, proc: Path = _PROC) -> Dict[int, ThreadClock]:
+    """The kernel's view of up to ``limit`` threads, by the number that each has in the namespace of its process."""
+    folder = proc / str(pid) / "task"
+    try:
+        tids = sorted(int(name) for name in os.listdir(folder))[:limit]
+    except OSError:
+        return {}
+    stats = {_inner_id(tid, folder): _stat(tid, folder) for tid in tids}
+    tick = float(os.sysconf("SC_CLK_TCK"))
+    return {tid: ThreadClock(stat.state, stat.ticks / tick) for tid, stat in stats.items() if stat is not None}
+
+
+def _inner_id(tid: int, folder: Path) -> int:
+    """A server in a container knows itself by other numbers: the last one of ``NSpid``."""
+    for line in _read(folder / str(tid) / "status").splitlines():
+        if line.startswith(b"NSpid:"):
+            return int(line.split()[-1])
+    return tid
+
+
 def user_name() -> str:
     """Whose eyes these are, for reasons that an engineer reads: ``guest``, or ``uid 1001``."""
     try:

@@ -1,0 +1,124 @@
+"""What a closer look at a stall says: where each process of the server stood, and whether it moved.
+
+The same stack twice is what a process shows that hangs, and also one that idles: it supports a cause
+that the counters name, it names none by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, NamedTuple, Optional
+
+from ..bundle import Look, Stall, StalledProcess, ThreadStack
+
+#: Frames of a stack that are quoted: the innermost one, and those around it that are no plumbing.
+QUOTED_FRAMES = 6
+#: The standard library's waiting and wrapping: says that something waits, not for what.
+_PLUMBING = re.compile(r"\((?:[^/]*|(?:asyncio|multiprocessing|concurrent|torch/utils/_contextlib)\b.*)\)\Z")
+_STATES = {
+    "D": "in uninterruptible sleep (state D)",
+    "T": "stopped by a signal (state T)",
+    "t": "stopped by a debugger (state t)",
+    "Z": "dead, not yet reaped (state Z)",
+    "X": "dead (state X)",
+    "gone": "gone",
+}
+
+
+class ProcessFacts(NamedTuple):
+    """One process. ``top_frames``: the telling ones of its main thread when last read, innermost first."""
+
+    pid: int
+    role: str
+    sentence: str
+    same_stack: Optional[bool]  # None: not known
+    cpu_used: Optional[float]  # seconds of CPU time between the looks
+    seconds: Optional[float]  # between the looks
+    top_frames: List[str]
+
+
+class StallFacts(NamedTuple):
+    """``reason``: why no stack could be read, ``""`` when at least one was. ``taken``: whether anybody looked."""
+
+    taken: bool
+    reason: str
+    processes: List[ProcessFacts]
+
+    def same_stack(self, role: str) -> Optional[bool]:
+        """Whether every process of ``role`` whose stacks are known stood still; None when none is known."""
+        known = [one.same_stack for one in self.processes if one.role == role and one.same_stack is not None]
+        return all(known) if known else None
+
+    def top_frames(self, role: str) -> List[str]:
+        """The innermost frames of the first process of ``role`` whose stack is known, else empty."""
+        return next((one.top_frames for one in self.processes if one.role == role and one.top_frames), [])
+
+    @property
+    def sentences(self) -> List[str]:
+        return [one.sentence for one in self.processes]
+
+
+def describe_stall(stall: Optional[Stall]) -> StallFacts:
+    """The facts of ``stall``; None (nobody looked closer) gives empty ones with the reason."""
+    if stall is None:
+        return StallFacts(taken=False, reason="no closer look was taken", processes=[])
+    processes = [_describe(process) for process in stall.get("processes", [])]
+    reason = "" if any(one.top_frames for one in processes) else _why_no_stack(stall)
+    return StallFacts(taken=True, reason=reason, processes=processes)
+
+
+def _why_no_stack(stall: Stall) -> str:
+    reasons = [stall.get("py_spy", {}).get("reason", "")]
+    for process in stall.get("processes", []):
+        reasons += [look.get("stacks", {}).get("reason", "") for look in process["looks"]]
+    return next((reason for reason in reasons if reason), "no process of the server was known")
+
+
+def _describe(process: StalledProcess) -> ProcessFacts:
+    stacks = [frames for frames in map(_main_frames, process["looks"]) if frames]
+    top = telling(stacks[-1]) if stacks else []
+    parts = [_state(process), _movement(process), _where(process, top)]
+    words = ", ".join(part for part in parts if part) or "not read"
+    return ProcessFacts(
+        pid=process["pid"],
+        role=process["role"],
+        sentence="{} {}: {}".format(process["role"], process["pid"], words),
+        same_stack=process.get("same_stack"),
+        cpu_used=process.get("cpu_used"),
+        seconds=process.get("seconds"),
+        top_frames=top,
+    )
+
+
+def _state(process: StalledProcess) -> str:
+    """Only what is out of the ordinary: asleep or running is what a server mostly is."""
+    return _STATES.get(process["looks"][-1].get("state", ""), "") if process["looks"] else ""
+
+
+def _movement(process: StalledProcess) -> str:
+    seconds, cpu, same = process.get("seconds"), process.get("cpu_used"), process.get("same_stack")
+    if seconds is None or cpu is None:
+        return ""
+    used = f"{cpu:.2f} s of CPU time"
+    if same is None:
+        return f"{used} in {seconds:.1f} s"
+    stood = "the same stack twice in" if same else "another stack after"
+    return f"{stood} {seconds:.1f} s, {used}"
+
+
+def _where(process: StalledProcess, top: List[str]) -> str:
+    if top:
+        return "in " + " <- ".join(re.sub(r"\([^()]*/", "(", frame) for frame in top)
+    channel = process["looks"][-1].get("wait_channel", "") if process["looks"] else ""
+    return f"asleep in {channel}" if channel else ""
+
+
+def telling(frames: List[str]) -> List[str]:
+    """The innermost of ``frames``, and up to QUOTED_FRAMES in all that are no plumbing."""
+    return frames[:1] + [frame for frame in frames[1:] if not _PLUMBING.search(frame)][: QUOTED_FRAMES - 1]
+
+
+def _main_frames(look: Look) -> List[str]:
+    """The host wing puts the main thread first."""
+    threads: List[ThreadStack] = look.get("stacks", {}).get("threads", [])
+    return threads[0]["frames"] if threads else []
