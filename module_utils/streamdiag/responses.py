@@ -64,7 +64,7 @@ def name_of(event: Event) -> str:
 
 
 def name_in(data: str) -> str:
-    """What the data of an unnamed event calls itself: ``type``, ``error``, its ``object`` or ``[DONE]``, else ``""``."""
+    """What the data of an unnamed event calls itself: ``type``, ``error``, ``object`` or ``[DONE]``; else ``""``."""
     if data.strip() == DONE:
         return DONE
     try:

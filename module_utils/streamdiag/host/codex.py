@@ -1,15 +1,16 @@
-"""The request of the Codex CLI in shape and size: same keys, item types and headers, about 39 KB, our own words.
+"""The request of the Codex CLI in shape and size: same keys, item types, tools and headers, about 39 KB, our own words.
 
-Shape as recorded from Codex CLI 0.163 against a loopback server: several ``developer`` and ``user``
+As Codex CLI 0.163 sends it (``tests/codex`` compares with the real one): several ``developer`` and ``user``
 messages, nine tools among them one ``namespace`` and ``web_search``, ``reasoning``, ``include``,
 ``prompt_cache_key``, ``client_metadata``; no ``accept-encoding`` header. The content is fixed and
-neutral; what matters to a server is how much there is and of which type.
+neutral; what matters to a server is how much there is and of which type. Names and types of tools and
+of their arguments are the client's: a server makes its grammar and its parser from them.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 SESSION = "00000000-0000-7000-8000-000000000001"
 PROMPT = "List all Python files in the current directory using the ls command."
@@ -69,46 +70,152 @@ def _message(role: str, number: int, *texts: str) -> Dict[str, Any]:
     }
 
 
-def _function(name: str, notes: int, **properties: str) -> Dict[str, Any]:
-    """A function tool with ``notes`` paragraphs of description and properties of the given JSON types."""
+Schema = Dict[str, Any]
+
+
+def _plain(kind: str, about: str) -> Schema:
+    return {"type": kind, "description": f"The {about}, as the task at hand needs it."}
+
+
+def _text(about: str) -> Schema:
+    return _plain("string", about)
+
+
+def _number(about: str) -> Schema:
+    return _plain("number", about)
+
+
+def _switch(about: str) -> Schema:
+    return _plain("boolean", f"switch that says whether to use {about}")
+
+
+def _choice(about: str, *values: str) -> Schema:
+    return dict(_text(about), enum=list(values))
+
+
+def _list_of(items: Schema, about: str) -> Schema:
+    return dict(_plain("array", about), items=items)
+
+
+def _object(required: Optional[List[str]], properties: Dict[str, Schema]) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties}
+    if required is not None:
+        schema["required"] = required
+    return dict(schema, additionalProperties=False)
+
+
+def _function(name: str, notes: int, required: Optional[List[str]], **properties: Schema) -> Dict[str, Any]:
+    """A function tool with ``notes`` paragraphs of description. ``required`` None: the schema has no such key."""
     return {
         "type": "function",
         "name": name,
         "description": f"The tool {name}. " + _TOOL_NOTES * notes,
         "strict": False,
-        "parameters": {
-            "type": "object",
-            "properties": {
-                key: {"type": kind, "description": "The {} of this call to {}.".format(key.replace("_", " "), name)}
-                for key, kind in properties.items()
+        "parameters": _object(required, properties),
+    }
+
+
+def _questions() -> Schema:
+    option = _object(["label", "description"], {"description": _text("effect"), "label": _text("short name")})
+    return _list_of(
+        _object(
+            ["id", "header", "question", "options"],
+            {
+                "header": _text("heading"),
+                "id": _text("identifier of the question"),
+                "options": _list_of(option, "answers to choose from, the recommended one first"),
+                "question": _text("question in one sentence"),
             },
-            "required": sorted(properties)[:1],
-            "additionalProperties": False,
-        },
+        ),
+        "questions",
+    )
+
+
+def _agent_items() -> Schema:
+    kinds = ("audio_url", "image_url", "name", "path", "text", "type")
+    return _list_of(
+        _object(None, {kind: _text(f"{kind} of this part of the input") for kind in kinds}), "input in parts"
+    )
+
+
+def _agents() -> Dict[str, Any]:
+    return {
+        "type": "namespace",
+        "name": "multi_agent_v1",
+        "description": "Tools for starting further agents and for talking to them.",
+        "tools": [
+            _function("close_agent", 1, ["target"], target=_text("agent to close")),
+            _function("resume_agent", 0, ["id"], id=_text("agent to resume")),
+            _function(
+                "send_input",
+                1,
+                ["target"],
+                interrupt=_switch("an interrupt before the input is read"),
+                items=_agent_items(),
+                message=_text("input in plain text"),
+                target=_text("agent to talk to"),
+            ),
+            _function(
+                "spawn_agent",
+                11,
+                None,
+                fork_context=_switch("a copy of this conversation"),
+                items=_agent_items(),
+                message=_text("first input in plain text"),
+                model=_text("model of the new agent"),
+                reasoning_effort=_text("effort of the new agent"),
+            ),
+            _function(
+                "wait_agent",
+                1,
+                ["targets"],
+                targets=_list_of({"type": "string"}, "agents to wait for"),
+                timeout_ms=_number("longest time to wait, in milliseconds"),
+            ),
+        ],
     }
 
 
 def _tools() -> List[Dict[str, Any]]:
     return [
-        _function("exec_command", 2, cmd="string", workdir="string", tty="boolean", yield_time_ms="number"),
-        _function("write_stdin", 1, chars="string", session_id="number", yield_time_ms="number"),
-        _function("request_user_input", 2, question="string", options="string"),
-        _function("view_image", 1, path="string"),
-        {
-            "type": "namespace",
-            "name": "multi_agent",
-            "description": "Tools for spawning and managing sub-agents.",
-            "tools": [
-                _function("close_agent", 2, target="string"),
-                _function("resume_agent", 2, id="string"),
-                _function("send_input", 3, target="string", message="string", interrupt="boolean"),
-                _function("spawn_agent", 6, task="string", model="string", workdir="string"),
-                _function("wait_agent", 4, targets="string", timeout_ms="number"),
-            ],
-        },
-        _function("get_goal", 1),
-        _function("create_goal", 1, objective="string", token_budget="integer"),
-        _function("update_goal", 3, status="string"),
+        _function(
+            "exec_command",
+            0,
+            ["cmd"],
+            cmd=_text("command line for the shell"),
+            justification=_text("question to ask before the command is run outside of the sandbox"),
+            login=_switch("a login shell"),
+            max_output_tokens=_number("length to which the output is cut, in tokens"),
+            prefix_rule=_list_of(
+                {"type": "string"}, "first words of commands that may be run like this one from now on"
+            ),
+            sandbox_permissions=_choice("permission that the command needs", "use_default", "require_escalated"),
+            shell=_text("shell that reads the command line"),
+            tty=_switch("a terminal"),
+            workdir=_text("folder in which the command is run"),
+            yield_time_ms=_number("time after which what there is of the output is returned, in milliseconds"),
+        ),
+        _function(
+            "write_stdin",
+            0,
+            ["session_id"],
+            chars=_text("characters to write, none to look only"),
+            max_output_tokens=_number("length to which the output is cut, in tokens"),
+            session_id=_number("command that is still running"),
+            yield_time_ms=_number("time after which what there is of the output is returned, in milliseconds"),
+        ),
+        _function("request_user_input", 0, ["questions"], questions=_questions()),
+        _function("view_image", 0, ["path"], path=_text("file of the image")),
+        _agents(),
+        _function("get_goal", 0, []),
+        _function(
+            "create_goal",
+            1,
+            ["objective"],
+            objective=_text("goal in a sentence"),
+            token_budget=_plain("integer", "tokens that may be spent on it"),
+        ),
+        _function("update_goal", 3, ["status"], status=_choice("state of the goal", "complete", "blocked", "paused")),
         {"type": "web_search", "external_web_access": False},
     ]
 
@@ -116,38 +223,50 @@ def _tools() -> List[Dict[str, Any]]:
 def _turn_metadata(model: str) -> str:
     return json.dumps(
         {
+            "installation_id": SESSION,
             "session_id": SESSION,
             "thread_id": SESSION,
+            "agent_name": "/root",
             "turn_id": SESSION,
             "window_id": SESSION + ":0",
             "window_number": 0,
+            "context_window_id": SESSION,
             "request_kind": "turn",
             "history_initialization": "new",
+            "root_turn_id": SESSION,
             "thread_source": "user",
             "turn_trigger": "exec",
             "sandbox": "seccomp",
             "sandbox_mode": "read-only",
+            "auto_review_enabled": False,
+            "node_repl_auto_review_required": False,
+            "node_repl_disabled": False,
+            "turn_started_at_unix_ms": 1767225600000,
+            "analytics_enabled": True,
             "model": model,
         },
         separators=(",", ":"),
     )
 
 
-def codex_headers() -> Dict[str, str]:
-    """The headers that matter to a server or a proxy: what is accepted, and that no encoding is."""
+def codex_headers(model: str) -> Dict[str, str]:
+    """The client's headers but for ``host``, ``content-length`` and ``authorization``. No encoding is accepted."""
     return {
+        "x-codex-beta-features": "remote_compaction_v2",
+        "x-codex-window-id": SESSION + ":0",
+        "x-codex-turn-metadata": _turn_metadata(model),
+        "x-client-request-id": SESSION,
+        "session-id": SESSION,
+        "thread-id": SESSION,
         "accept": "text/event-stream",
         "content-type": "application/json",
         "originator": "codex_exec",
-        "user-agent": "codex_exec/0.163.0 (Debian 12.0.0; x86_64) xterm (codex_exec; 0.163.0)",
-        "session-id": SESSION,
-        "thread-id": SESSION,
-        "x-client-request-id": SESSION,
+        "user-agent": "codex_exec/0.163.0 (Debian 12.0.0; x86_64) unknown (codex_exec; 0.163.0)",
     }
 
 
 def codex_body(model: str) -> Dict[str, Any]:
-    """The JSON body of one turn, about 39 KB, for ``model``."""
+    """The JSON body of the first turn, about 39 KB, for ``model``."""
     instructions = "You are a coding agent that works in a terminal beside a user.\n\n" + "".join(
         _GUIDANCE.format(area) for area in _AREAS
     )

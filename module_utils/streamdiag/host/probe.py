@@ -12,14 +12,14 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 import httpcore
 import httpx
 
-from ..bundle import BUNDLE_VERSION, End, Piece, Process, Stream
-from ..responses import TERMINAL, is_heartbeat, name_of
-from .cases import CASES, Case
+from ..bundle import BUNDLE_VERSION, End, Event, Piece, Process, Stream
+from ..responses import is_heartbeat, is_streaming, name_of, progressed, terminals
+from .cases import CASES, Case, find_case
 from .client import trust_store
 from .endpoints import authorization, describe
 from .sampler import Sampler
 from .sse import SSEParser
-from .standstill import standstill, working
+from .standstill import abandoned, queued, standstill, working
 from .watch import DeadlinePassed, Deadlines, Stopped, Watch
 from .wire import WIRE_ERRORS, WatchedTransport
 
@@ -30,28 +30,41 @@ EVENT_LIMIT = 2000
 PIECE_LIMIT = 4000
 #: The first events are kept whole (they name ids and settings), later ones are cut: bytes of data in total.
 DATA_BUDGET = 1024 * 1024
-DATA_LIMIT = 16 * 1024
+DATA_LIMIT = 64 * 1024
 BODY_LIMIT = 16 * 1024
+#: An answer that was asked for in one piece names ids, items and usage up to its last byte.
+ANSWER_LIMIT = 64 * 1024
 _ENDED_BESIDE = "the stream it was sent beside has ended"
 #: Answers by which a server refuses the form of a request, so that another form is worth a try.
 REFUSED_FORMS = frozenset({400, 422, 501})
 
 
 class Server(NamedTuple):
-    """Where the streams go. ``processes``: the unit's processes whose clocks are watched (may be empty)."""
+    """Where the streams go. ``processes``: the unit's processes whose clocks are watched (may be empty).
+    ``counters_url``: the server itself, where ``base_url`` is a proxy before it; counters and canary go there.
+    """
 
     base_url: str
     model: str
     api_key: str = ""
     processes: Sequence[Process] = ()
+    counters_url: str = ""
+
+    @property
+    def itself(self) -> Server:
+        return self._replace(base_url=self.counters_url or self.base_url)
 
 
-def run_case(name: str, server: Server, deadlines: Deadlines) -> Stream:
-    """Run the case ``name`` (a key of CASES) with sampler and canary. Raises KeyError for an unknown case only."""
-    case = CASES[name](server.model)
+def run_case(name: str, server: Server, deadlines: Deadlines, variant: str = "") -> Stream:
+    """Run the case ``name`` (a key of CASES) with sampler and canary. Raises KeyError for an unknown case only.
+
+    ``variant``: of the case ``public``, as a Stream names it.
+    """
+    case = find_case(name, server.model, variant)
     refused: List[Dict[str, Any]] = []
     for body in case.bodies:
         stream = _observed(case, body, server, deadlines)
+        stream["variant"] = variant
         stream["retried"] = list(refused)
         if stream["http_status"] not in REFUSED_FORMS:
             break
@@ -60,12 +73,13 @@ def run_case(name: str, server: Server, deadlines: Deadlines) -> Stream:
 
 
 def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:
-    """One request with a sampler beside it, a canary in its silence, and an early end when nothing moves."""
+    """One request with a sampler beside it, a canary in its silence, and an early end when waiting proves nothing."""
     watch = Watch(deadlines)
-    with Sampler(watch.now, watch.silence, server.base_url, server.api_key, server.processes) as sampler:
+    counters = server.itself.base_url
+    with Sampler(watch.now, watch.silence, counters, server.api_key, server.processes) as sampler:
         watch.working = lambda: working(sampler.samples, watch.now(), watch.silence())
         stream = _new_stream(case, body, server, deadlines)
-        companion = _Companion(watch, sampler, server)
+        companion = _Companion(watch, sampler, server.itself, stream)
         companion.start()
         _exchange(case, body, server, watch, stream)
         stream["canary"] = companion.finish()
@@ -74,10 +88,11 @@ def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadl
 
 
 class _Companion(threading.Thread):
-    """Beside the reading thread: sends the canary into a silence, and ends the stream when nothing moves."""
+    """Beside the reading thread: sends the canary into a silence, and ends the stream when waiting proves nothing."""
 
-    def __init__(self, watch: Watch, sampler: Sampler, server: Server) -> None:
+    def __init__(self, watch: Watch, sampler: Sampler, server: Server, stream: Stream) -> None:
         super().__init__(daemon=True)
+        self._stream = stream
         self._watch = watch
         self._sampler = sampler
         self._server = server
@@ -95,10 +110,17 @@ class _Companion(threading.Thread):
                 self._send_canary()
             if self._canary is not None and "end" not in self._canary:
                 self._canary["silence"] = self._canary_watch.silence()
-            now = self._watch.now()
-            reason = standstill(self._sampler.samples, self._canary, now - silence, now)
+            reason = self._why_wait_no_more(silence)
             if reason is not None:
                 self._watch.stop(reason)
+
+    def _why_wait_no_more(self, silence: float) -> Optional[str]:
+        now = self._watch.now()
+        seen = (self._sampler.samples, self._canary, now - silence, now)
+        reason = standstill(*seen) or abandoned(*seen)
+        if reason is None and not progressed(self._stream):  # what has got something of the engine waits for no turn
+            reason = queued(*seen)
+        return reason
 
     def _send_canary(self) -> None:
         case = CASES["canary"](self._server.model)
@@ -199,6 +221,7 @@ def _is_event_stream(response: httpx.Response) -> bool:
 
 def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None:
     parser = SSEParser(data_limit=DATA_LIMIT)
+    ends = terminals(stream)
     kept = 0
     try:
         for chunk in response.iter_bytes():
@@ -211,11 +234,11 @@ def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None
                 event["read"] = len(watch.reads) - 1
                 if not is_heartbeat(event):
                     watch.event_arrived()
-                if name_of(event) in TERMINAL:
+                if name_of(event) in ends:
                     watch.terminal_event_arrived()
                 kept += len(event["data"])
                 if kept > DATA_BUDGET:
-                    event["data"] = event["data"][:256]
+                    _cut(event)
                 stream["events"].append(event)
                 if len(stream["events"]) > EVENT_LIMIT:
                     del stream["events"][EVENT_LIMIT // 2]  # beginning and end are what is judged
@@ -224,13 +247,21 @@ def _read_events(response: httpx.Response, watch: Watch, stream: Stream) -> None
         stream["unparsed"] = parser.unparsed
 
 
+def _cut(event: Event) -> None:
+    """Keep the start of the data, and what it calls itself where only the whole of it says so."""
+    if event["name"] == "message" and len(event["data"]) > 256:
+        event["type"] = name_of(event)
+    event["data"] = event["data"][:256]
+
+
 def _read_body(response: httpx.Response, stream: Stream) -> None:
-    """An answer that is no event stream: the start of it says why."""
+    """An answer that is no event stream: what was asked for, or the start of it says why."""
     body = b""
+    limit = BODY_LIMIT if is_streaming(stream) else ANSWER_LIMIT
     try:
         for chunk in response.iter_bytes():
             stream["bytes"] += len(chunk)
-            body = (body + chunk)[:BODY_LIMIT]
+            body = (body + chunk)[:limit]
     finally:
         stream["body"] = body.decode("utf-8", "replace")
 

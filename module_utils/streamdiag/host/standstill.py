@@ -1,13 +1,19 @@
-"""When does more waiting prove nothing? The rule that ends a silent stream early.
+"""When does more waiting prove nothing? The rules that end a silent stream early.
 
-Pure functions over what was sampled; the judge applies rules of its own to the same samples later. All
-three kinds of witness must agree, each over several samples *within* the silence:
+Pure functions over what was sampled; the judge applies rules of its own to the same samples later.
+
+``standstill``: nothing moves. All three kinds of witness must agree, each over several samples *within* the silence:
 
 * the server's counters: the same tokens in every sample, or no answer in any of them;
 * the canary: a tiny stream beside the silent one got no further than the first one did;
 * the process clocks: the unit's processes used no CPU time, or one of them is stopped.
 
 A first request that compiles, a long prefill and a spinning wait all burn CPU time, so they are waited for.
+
+``queued``: the engine works for others, and the stream waits for its turn. How long that takes depends on
+requests that are not ours.
+
+``abandoned``: the engine answers a canary and has no request left, so nobody works on the silent stream.
 """
 
 from __future__ import annotations
@@ -26,6 +32,11 @@ WINDOW = 8.0
 CANARY_SILENCE = 3.0
 #: Without readable process clocks the other two witnesses must agree for longer.
 SILENCE_WITHOUT_CLOCKS = 15.0
+IN_QUEUE = "waiting in the queue"
+#: Seconds of silence before a stream counts as one that nobody works on.
+ABANDONED_SILENCE = 10.0
+#: Seconds of silence before a queue is concluded: a short one has moved on by then.
+QUEUE_SILENCE = 12.0
 
 
 def counters_stand(samples: List[Metrics]) -> Optional[str]:
@@ -64,11 +75,7 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     ``since``: when the silence began; ``now``: both in seconds on the stream's clock.
     """
     silence = now - since
-    if silence < LEAST_SILENCE or canary is None:
-        return None
-    if progressed(canary) or canary["http_status"] not in (None, 200):
-        return None  # it moved; or it was refused, and so knows nothing of the engine
-    if _canary_silence(canary) < CANARY_SILENCE:
+    if silence < LEAST_SILENCE or canary is None or not _stands(canary):
         return None
     since = max(since, now - WINDOW)
     counters = counters_stand([s for s in samples["metrics"] if s["t"] >= since])
@@ -81,12 +88,54 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     return "{}; the canary stands too; {}".format(counters, clocks or "process clocks could not be read")
 
 
-def _canary_silence(canary: Stream) -> float:
-    """Seconds since the canary got anything; a canary that ended without progress has been silent for good."""
-    end = canary.get("end")
-    if end is not None:
-        return float("inf")
-    return canary["silence"]
+def queued(samples: Samples, canary: Optional[Stream], since: float, now: float) -> Optional[str]:
+    """Why a stream that has got nothing of the engine yet waits for its turn, or None. Times as for ``standstill``.
+
+    A request must have been waiting before the canary came, too: of one that is running and silent and a canary
+    that waits behind it, the counters say the same.
+    """
+    if now - since < QUEUE_SILENCE or canary is None or not _stands(canary):
+        return None
+    before = [s for s in samples["metrics"] if since <= s["t"] <= canary["sent_at"]]
+    recent = [s for s in samples["metrics"] if s["t"] >= now - WINDOW]
+    if not before or len(recent) < 4 or not all(_some_wait(sample) for sample in [before[-1], *recent]):
+        return None
+    first, last = recent[0], recent[-1]
+    tokens = (last.get("generation_tokens") or 0.0) - (first.get("generation_tokens") or 0.0)
+    if tokens <= 0:
+        return None
+    return IN_QUEUE + ": {:.0f} waiting, {:.0f} running, {:.0f} tokens for others in {:.0f} s".format(
+        last["waiting"] or 0, last["running"] or 0, tokens, last["t"] - first["t"]
+    )
+
+
+def abandoned(samples: Samples, canary: Optional[Stream], since: float, now: float) -> Optional[str]:
+    """Why a silent stream has nobody who works on it, or None. Times as for ``standstill``.
+
+    The engine reports its gauges together with outputs, so they are fresh once it has answered the canary.
+    """
+    if now - since < ABANDONED_SILENCE or canary is None or not progressed(canary):
+        return None
+    recent = [s for s in samples["metrics"] if s["t"] >= now - WINDOW]
+    if len(recent) < 4 or not all(s["state"] == "ok" and s.get("running") == s.get("waiting") == 0 for s in recent):
+        return None
+    counters = counters_stand(recent)
+    clocks = read_clocks([s for s in samples["processes"] if s["t"] >= now - WINDOW and s["processes"]], least=3)
+    if counters is None or (clocks is not None and (clocks.halted or not clocks.idle)):
+        return None
+    return f"the engine answered the canary and has no request left: 0 running, 0 waiting, {counters}"
+
+
+def _some_wait(sample: Metrics) -> bool:
+    """Counters were read, and say that a request waits while another one runs."""
+    return sample["state"] == "ok" and (sample.get("waiting") or 0) >= 1 and (sample.get("running") or 0) >= 1
+
+
+def _stands(canary: Stream) -> bool:
+    """It was sent, and a healthy server would have answered it by now."""
+    if progressed(canary) or canary["http_status"] not in (None, 200):
+        return False  # it moved; or it was refused, and so knows nothing of the engine
+    return "end" in canary or canary["silence"] >= CANARY_SILENCE  # ended without progress: silent for good
 
 
 def working(samples: Samples, now: float, silence: float, window: float = 10.0, cpu_patience: float = 60.0) -> bool:

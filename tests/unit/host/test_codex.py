@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamdiag.host.cases import CASES
+from streamdiag.host.cases import MAX_REASONING_TOKENS
 from streamdiag.host.codex import codex_body, codex_headers
 from streamdiag.host.probe import Server, run_case
 from streamdiag.host.watch import Deadlines
@@ -69,24 +69,19 @@ def test_headers_on_the_wire(recorded):
     names = [line.split(":")[0].lower() for line in lines[1:]]
     assert len(names) == len(set(names))
     # No accept-encoding: with it a proxy may compress, and hold everything back meanwhile. No connection header either.
-    assert set(names) == {"host", "content-length", *codex_headers()}
-    sent = dict(line.split(": ", 1) for line in lines[1:])
-    assert {name.lower(): value for name, value in sent.items()}["accept"] == "text/event-stream"
+    assert set(names) == {"host", "content-length", *codex_headers("tiny")}
+    sent = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+    assert sent["accept"] == "text/event-stream"
+    assert json.loads(sent["x-codex-turn-metadata"])["model"] == "tiny"
+
+
+def test_a_model_with_any_name_fits_into_the_headers():
+    for value in codex_headers("модель\r\nx: y").values():
+        assert value.isascii() and value.isprintable()
 
 
 def test_body_on_the_wire(recorded, body):
-    assert json.loads(recorded[1].decode("utf-8")) == dict(body, max_output_tokens=128)
-
-
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_no_case_accepts_an_encoding(case):
-    made = CASES[case]("tiny")
-    assert "accept-encoding" not in {name.lower() for name in made.headers}
-    assert made.name == case and made.path.startswith("/v1/")
-    for one in made.bodies:
-        assert one["model"] == "tiny" and one["stream"] is True and one["store"] is False
-        assert 16 <= one["max_output_tokens"] <= 128
-        assert json.loads(json.dumps(one)) == one
+    assert json.loads(recorded[1].decode("utf-8")) == dict(body, max_output_tokens=MAX_REASONING_TOKENS)
 
 
 def test_keys(body):
@@ -121,7 +116,7 @@ def test_tools(body):
     assert len({tool["name"] for tool in functions}) == 12
     for tool in functions:
         assert set(tool) == {"type", "name", "description", "strict", "parameters"}
-        assert set(tool["parameters"]["required"]) <= set(tool["parameters"]["properties"])
+        assert set(tool["parameters"].get("required", [])) <= set(tool["parameters"]["properties"])
     tools = len(json.dumps(body["tools"], **WIRE))
     assert 14_000 <= tools <= 20_000  # the real one's: about 17 KB of tools, 19 KB of instructions
 

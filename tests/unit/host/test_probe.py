@@ -17,9 +17,11 @@ import pytest
 
 from streamdiag.bundle import Process
 from streamdiag.host import cases, endpoints, probe, sampler, standstill, watch
-from streamdiag.host.outcome import describe_stream, settles
+from streamdiag.host.outcome import describe_stream
+from streamdiag.host.plan import settles
 from streamdiag.host.probe import DATA_BUDGET, EVENT_LIMIT, Server, run_case
 from streamdiag.host.watch import Deadlines
+from streamdiag.responses import name_of, progressed, terminal_name
 
 #: A loaded machine can be late by seconds: only the deadline that a test is about is short.
 SLOW = Deadlines(connect=10.0, headers=10.0, first_event=10.0, silence=10.0, patience=10.0, total=10.0)
@@ -522,10 +524,10 @@ def test_an_endless_stream_of_huge_events(serve):
 
 
 def test_the_budget_of_data_is_kept(serve):
-    deltas = chunk(event("response.output_text.delta", delta="x" * 20_000)) * 300
+    deltas = chunk(event("response.output_text.delta", delta="x" * 80_000)) * 100
     stream = ask(serve(HEAD + deltas + chunk(COMPLETED) + LAST), SLOW._replace(total=20))
     sizes = [len(one["data"]) for one in stream["events"]]
-    assert sum(sizes) < DATA_BUDGET + 301 * 256
+    assert sum(sizes) < DATA_BUDGET + 101 * 256
     assert sizes[0] == probe.DATA_LIMIT and sizes[-2] == 256
     assert json.loads(stream["events"][-1]["data"])["type"] == "response.completed"
 
@@ -669,3 +671,138 @@ def test_a_server_that_does_not_close_after_the_last_event_has_not_stalled(serve
 def test_an_unknown_case_is_an_error():
     with pytest.raises(KeyError):
         run_case("nosuch", Server("http://127.0.0.1:1", "m"), SLOW)
+
+
+# ---- chat streams, answers in one piece, the public address ----
+
+CHUNK = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"delta":{"content":"a"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+STUCK_CHAT = then_silence(HEAD)
+
+
+def test_a_chat_stream(serve):
+    server = serve(HEAD + chunk(CHUNK * 3) + chunk(DONE) + LAST)
+    stream = ask(server, case="chat")
+    assert server.heads[0].startswith(b"POST /v1/chat/completions ")
+    assert [name_of(one) for one in stream["events"]] == ["chat.completion.chunk"] * 3 + ["[DONE]"]
+    assert (terminal_name(stream), stream["end"]["how"]) == ("[DONE]", "closed")
+
+
+def test_a_chat_stream_is_over_with_done(serve):
+    """The server leaves the connection open: nothing is waited for."""
+    stream = ask(serve(then_silence(HEAD + chunk(CHUNK + DONE))), SLOW._replace(total=5.0), case="chat")
+    assert stream["end"]["how"] == "stopped" and "terminal event" in stream["end"]["reason"]
+
+
+def test_a_responses_stream_is_not_over_with_done(serve):
+    stream = ask(serve(then_silence(HEAD + chunk(CREATED + DONE))), SLOW._replace(silence=0.8))
+    assert stream["end"]["deadline"] == "silence" and terminal_name(stream) is None
+
+
+def test_a_chat_chunk_keeps_its_name_when_its_data_is_cut(serve, monkeypatch):
+    monkeypatch.setattr(probe, "DATA_BUDGET", 200)
+    large = CHUNK.replace(b'"a"', b'"%b"' % (b"a" * 400))
+    stream = run_case("chat", Server(serve(HEAD + chunk(large * 2 + DONE) + LAST).url, "m"), SLOW)
+    assert [name_of(one) for one in stream["events"]] == ["chat.completion.chunk"] * 2 + ["[DONE]"]
+    assert all(len(one["data"]) <= 256 for one in stream["events"])
+
+
+def test_a_chat_stream_that_hangs_is_ended_early(serve, idle):
+    server = serve(STUCK_CHAT)
+    stream = ask(server, SLOW, idle, case="chat")
+    assert stream["end"]["how"] == "stopped" and "no token in" in stream["end"]["reason"]
+    assert server.heads[1].startswith(b"POST /v1/responses ")  # the canary
+
+
+WHOLE_ANSWER = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "output": ["x" * 40_000]})
+
+
+def test_an_answer_in_one_piece_is_kept_whole(serve):
+    server = serve(paused(b"", answer(WHOLE_ANSWER.encode(), kind="application/json"), pause=0.3))
+    stream = ask(server, case="nonstream")
+    assert server.bodies[0]["stream"] is False and b"accept: application/json" in server.heads[0].lower()
+    assert json.loads(stream["body"])["status"] == "completed"
+    assert (stream["events"], terminal_name(stream), stream["end"]["how"]) == ([], None, "closed")
+    assert progressed(stream) and stream["t_headers"] >= 0.25
+
+
+def test_of_a_huge_answer_the_start_is_kept(serve):
+    stream = ask(serve(answer(b"x" * 300_000, kind="application/json")), case="nonstream")
+    assert len(stream["body"]) == probe.ANSWER_LIMIT and stream["bytes"] == 300_000
+
+
+def test_an_answer_in_one_piece_that_does_not_come_is_ended_early(serve, idle):
+    stream = ask(serve(then_silence()), SLOW, idle, case="nonstream")
+    assert stream["end"]["how"] == "stopped" and "no token in" in stream["end"]["reason"]
+    assert stream["canary"] is not None and stream["http_status"] is None and not progressed(stream)
+
+
+class Moving(dict):
+    """Pages whose counters move: ``waiting`` and ``running`` stand, tokens rise."""
+
+    def __init__(self, pages, waiting=0, running=1):
+        super().__init__(pages)
+        self.gauges = f"vllm:num_requests_waiting {waiting}\nvllm:num_requests_running {running}\n"
+
+    def get(self, path, default=None):
+        if path != "/metrics":
+            return super().get(path, default)
+        tokens = int(time.monotonic() * 100)
+        return answer(f"{self.gauges}vllm:generation_tokens_total {tokens}\nvllm:prompt_tokens_total 5\n".encode())
+
+
+def test_an_answer_in_one_piece_gets_patience_while_tokens_move(serve, idle):
+    server = serve(paused(b"", answer(WHOLE_ANSWER.encode(), kind="application/json"), pause=1.8))
+    server.pages = Moving(server.pages)
+    stream = ask(server, SLOW._replace(headers=0.8), idle, case="nonstream")
+    assert stream["end"]["how"] == "closed" and stream["body"] and stream["t_headers"] > 1.5
+
+
+@pytest.mark.parametrize("case, script", [("simple", STUCK), ("chat", STUCK_CHAT), ("nonstream", then_silence())])
+def test_a_stream_in_a_queue_is_ended_early(serve, idle, monkeypatch, case, script):
+    monkeypatch.setattr(standstill, "QUEUE_SILENCE", 2.0)
+    server = serve(script)
+    server.pages = Moving(server.pages, waiting=1)
+    stream = ask(server, SLOW, idle, case=case)
+    assert stream["end"]["how"] == "stopped"
+    assert stream["end"]["reason"].startswith("waiting in the queue: 1 waiting, 1 running, ")
+    assert 2.0 <= stream["end"]["t"] < 8.0
+
+
+def test_a_stream_that_has_begun_waits_in_no_queue(serve, idle, monkeypatch):
+    monkeypatch.setattr(standstill, "QUEUE_SILENCE", 1.5)
+    server = serve(by_number(then_silence(HEAD + chunk(CREATED + DELTA)), STUCK))
+    server.pages = Moving(server.pages, waiting=1)
+    stream = ask(server, SLOW._replace(silence=0.8, patience=3.0), idle)
+    assert (stream["end"]["how"], stream["end"]["deadline"]) == ("deadline", "silence")
+
+
+@pytest.mark.parametrize("variant", ["", "gzip", "controller", "controller-gzip"])
+def test_the_public_address_is_asked_and_the_server_itself_is_watched(serve, variant):
+    proxy, server = serve(STUCK), serve(GOOD)
+    server.pages["/metrics"] = answer(COUNTERS.replace(b" 100", b" 777"))
+    given = Server(proxy.url, "m", counters_url=server.url)
+    stream = whole(run_case("public", given, SLOW._replace(silence=1.0), variant))
+    assert (stream["case"], stream["variant"]) == ("public", variant)
+    assert stream["url"].startswith(proxy.url) and len(proxy.bodies) == 1
+    assert (b"accept-encoding: gzip" in proxy.heads[0].lower()) is ("gzip" in variant)
+    assert b"originator: codex_exec" in proxy.heads[0].lower()
+    assert {s["generation_tokens"] for s in stream["samples"]["metrics"] if s["state"] == "ok"} == {777.0}
+    assert stream["canary"]["url"].startswith(server.url) and names(stream["canary"]) == GOOD_NAMES
+    assert stream["canary"]["variant"] == ""
+
+
+def test_what_a_proxy_packs_is_read(serve):
+    stream = whole(run_case("public", Server(serve(GZIP.format(len(PACKED)).encode() + PACKED).url, "m"), SLOW, "gzip"))
+    assert names(stream) == GOOD_NAMES and stream["response_headers"]["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "case, differs",
+    [("reasoning", "reasoning"), ("chat", "max_completion_tokens"), ("tool_turn", "input")],
+)
+def test_cases_with_another_form_try_it(serve, case, differs):
+    server = serve(REFUSAL)
+    stream = ask(server, case=case)
+    one, other = server.bodies
+    assert one.get(differs) != other.get(differs) and len(stream["retried"]) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamdiag.bundle import Samples
-from streamdiag.host.standstill import clocks_stand, counters_stand, standstill, working
+from streamdiag.host.standstill import clocks_stand, counters_stand, queued, standstill, working
 
 SINCE = 10.0  # the silence of these tests begins here
 FLAT = {"generation_tokens": 100.0, "prompt_tokens": 50.0}
@@ -247,3 +247,56 @@ MOMENT = SINCE + 9
 def test_working(why, expected, given):
     samples = Samples(metrics=given.get("metrics", []), processes=given.get("processes", []), gpus=[], health=[])
     assert working(samples, given.get("at", MOMENT), given.get("silence", 30.0)) is expected, why
+
+
+def queue(seconds=13, waiting=1, running=1, a_second=100, before=1, **change):
+    """Counters once a second over a silence of ``seconds``; ``before``: how many waited before the canary came."""
+    return [
+        {
+            "t": SINCE + t,
+            "state": "ok",
+            "waiting": float(before if t <= 2 else waiting),
+            "running": float(running),
+            "generation_tokens": 5000.0 + a_second * t,
+            **change,
+        }
+        for t in range(seconds + 1)
+    ]
+
+
+def in_queue(samples, canary, seconds=13):
+    return queued(Samples(metrics=samples, processes=[], gpus=[], health=[]), canary, SINCE, SINCE + seconds)
+
+
+WAITING = canary(CREATED, sent_at=SINCE + 2.5)
+
+
+def test_a_queue_is_named_with_its_numbers():
+    assert in_queue(queue(), WAITING) == "waiting in the queue: 1 waiting, 1 running, 800 tokens for others in 8 s"
+    assert in_queue(queue(waiting=3, running=4), WAITING).startswith("waiting in the queue: 3 waiting, 4 running, ")
+
+
+@pytest.mark.parametrize(
+    "why, samples, given, seconds",
+    [
+        ("too early", queue(11), WAITING, 11),
+        ("no canary sent", queue(), None, 13),
+        ("canary sent just now", queue(), canary(sent_at=SINCE + 2.5, silence=1.0), 13),
+        ("canary answered", queue(), canary(CREATED, DELTA, sent_at=SINCE + 2.5), 13),
+        ("canary refused", queue(), canary(sent_at=SINCE + 2.5, http_status=429), 13),
+        ("nobody waits", queue(waiting=0), WAITING, 13),
+        ("nobody waits any more", queue()[:-1] + queue(waiting=0)[-1:], WAITING, 13),
+        ("nothing runs: the cache is full, or requests are deferred", queue(running=0), WAITING, 13),
+        ("tokens stand: the engine does", queue(a_second=0), WAITING, 13),
+        ("a restart", queue(a_second=-100), WAITING, 13),
+        ("no counters", queue(generation_tokens=None), WAITING, 13),
+        ("the gauges are not served", [dict(s, waiting=None, running=None) for s in queue()], WAITING, 13),
+        ("only the canary waits: ours may be the one that runs", queue(before=0), WAITING, 13),
+        ("nothing was sampled before the canary", queue()[4:], WAITING, 13),
+        ("too few samples", queue()[:3] + queue()[-3:], WAITING, 13),
+        ("one sample failed", [*queue()[:-1], {"t": SINCE + 13, "state": "failed", "reason": "x"}], WAITING, 13),
+        ("nothing sampled", [], WAITING, 13),
+    ],
+)
+def test_no_queue(why, samples, given, seconds):
+    assert in_queue(samples, given, seconds) is None, why
