@@ -30,8 +30,29 @@ options:
     description: Which cases to run, in this order.
     type: list
     elements: str
-    choices: [simple, tools, codex, canary]
-    default: [simple, tools, codex]
+    choices: [simple, tools, reasoning, codex, padded, chat, nonstream, tool_turn, public, canary]
+    default: [simple]
+  variants:
+    description:
+      - For the case V(public), which clients to play, one stream each.
+      - V(gzip) accepts that encoding, the others do not; V(controller) says that this runs on the controller.
+    type: list
+    elements: str
+    choices: ['', gzip, controller, controller-gzip]
+    default: ['']
+  counters_url:
+    description: Where the server's counters are asked for, when that is not O(base_url).
+    type: str
+    default: ''
+  seen:
+    description: What this module returned as RV(seen) for the cases before these.
+    type: list
+    elements: dict
+    default: []
+  public:
+    description: Whether a public URL was given, so that the case V(public) can follow.
+    type: bool
+    default: false
   processes:
     description: The server's processes, as C(vllm_target_info) returned them. Their clocks are read beside the stream.
     type: list
@@ -68,9 +89,19 @@ streams:
   type: list
   elements: dict
   returned: always
-settled:
-  description: Why no further case can add knowledge, or empty.
-  type: str
+files:
+  description: For each stream the name of its file in a bundle.
+  type: list
+  elements: str
+  returned: always
+seen:
+  description: How the cases ended, O(seen) included.
+  type: list
+  elements: dict
+  returned: always
+needless:
+  description: Cases that cannot add knowledge any more, each with the reason.
+  type: dict
   returned: always
 progress:
   description: One line per case for the operator.
@@ -80,24 +111,28 @@ progress:
 
 from ansible.module_utils.streamdiag.host.entry import start
 
+CASES = ["simple", "tools", "reasoning", "codex", "padded", "chat", "nonstream", "tool_turn", "public", "canary"]
+VARIANTS = ["", "gzip", "controller", "controller-gzip"]
+
 
 def main() -> None:
     module = start(
         {
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str", "default": ""},
-            "cases": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["simple", "tools", "codex", "canary"],
-                "default": ["simple", "tools", "codex"],
-            },
+            "cases": {"type": "list", "elements": "str", "choices": CASES, "default": ["simple"]},
+            "variants": {"type": "list", "elements": "str", "choices": VARIANTS, "default": [""]},
+            "counters_url": {"type": "str", "default": ""},
+            "seen": {"type": "list", "elements": "dict", "default": []},
+            "public": {"type": "bool", "default": False},
             "processes": {"type": "list", "elements": "dict", "default": []},
             "deadlines": {"type": "dict", "default": {}},
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.outcome import describe_stream, settles
+    from ansible.module_utils.streamdiag.bundle import stream_file, stream_name
+    from ansible.module_utils.streamdiag.host.outcome import describe_stream
+    from ansible.module_utils.streamdiag.host.plan import needless, see
     from ansible.module_utils.streamdiag.host.probe import Server, run_case
     from ansible.module_utils.streamdiag.host.redact import Redactor
     from ansible.module_utils.streamdiag.host.watch import parse_deadlines
@@ -107,18 +142,22 @@ def main() -> None:
         deadlines = parse_deadlines(given["deadlines"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    server = Server(given["base_url"], given["model"], given["api_key"], given["processes"])
+    server = Server(given["base_url"], given["model"], given["api_key"], given["processes"], given["counters_url"])
     redactor = Redactor()
     redactor.learn(given["api_key"])
-    streams, settled = [], ""
+    streams, seen = [], given["seen"]
     for case in given["cases"]:
-        stream = run_case(case, server, deadlines)
-        streams.append(redactor.tree(stream))
-        settled = settles(stream)
-        if settled:
-            break
+        for variant in given["variants"]:
+            stream = run_case(case, server, deadlines, variant)
+            streams.append(redactor.tree(stream))
+            seen = [*seen, see(stream)]
     module.exit_json(
-        changed=False, streams=streams, settled=settled, progress="\n".join(describe_stream(s) for s in streams)
+        changed=False,
+        streams=streams,
+        files=[stream_file(stream_name(stream)) for stream in streams],
+        seen=seen,
+        needless=needless(seen, given["public"]),
+        progress="\n".join(describe_stream(s) for s in streams),
     )
 
 

@@ -58,13 +58,14 @@ SETTINGS = (
     Setting("vllm_compat_flag_on", _text, "the option that switches compatibility mode on"),
     Setting("vllm_compat_flag_off", _text, "the option that switches compatibility mode off"),
     Setting("vllm_ping_interval", _seconds, "seconds between two heartbeats of the server"),
+    Setting("vllm_client_timeout", _seconds, "seconds of silence after which clients of this server give up"),
     Setting("reports_dir", _text, "where reports are kept on the controller"),
     Setting("run_id", _id, "the name of this run"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence)_")
+_OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence|stall)_")
 _SIMILAR = 0.84
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List
 
 from ..store import Bundle, NotABundle
-from .causes import Weighed, to_causes, weigh
-from .causes.rule import CONFIRMED, LIKELY, POSSIBLE, fix_fields
+from .causes import Weighed, shown, to_causes, weigh
+from .causes.rule import NOT_TESTED, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
 from .checks.possible_causes import judge_possible_causes
-from .facts import CASE_ORDER, Facts, gather
-from .result import SCHEMA_VERSION, Result, SkippedCase, TargetRow, ToolError, Verdict
-from .streams import has_delta, row
+from .codex_client import codex_says
+from .facts import STREAM_ORDER, Facts, StreamFacts, gather
+from .localise import localise
+from .result import SCHEMA_VERSION, Localisation, Result, SkippedCase, TargetRow, ToolError, Verdict
+from .streams import flows, has_delta, row
 
 
 def assess(bundle: Bundle) -> Result:
@@ -35,6 +37,7 @@ def _assess(bundle: Bundle) -> Result:
     ordered += judge_possible_causes(causes, checks)
     ordered += [checks[r.id] for r in REST]
     skipped = facts.run.get("skipped_cases", {})
+    where = localise(facts)
     return Result(
         schema_version=SCHEMA_VERSION,
         run_id=facts.run["run_id"],
@@ -46,8 +49,9 @@ def _assess(bundle: Bundle) -> Result:
         verdict=_verdict(facts, weighed, fields),
         causes=causes,
         checks=ordered,
-        streams=[row(sent.stream) for sent in facts.sent],
-        skipped_cases=[SkippedCase(case=c, reason=skipped[c]) for c in CASE_ORDER if c in skipped],
+        streams=[row(sent.stream) for sent in facts.everything_sent],
+        localisation=Localisation(trigger=where.trigger, reason=where.words),
+        skipped_cases=[SkippedCase(case=c, reason=skipped[c]) for c in STREAM_ORDER if c in skipped],
         tool_errors=[ToolError(step=e["step"], message=e["message"]) for e in facts.run.get("errors", [])],
     )
 
@@ -79,57 +83,77 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     if not facts.sent:
         why = errors[0]["message"] if errors else "no stream was sent"
         return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.", "low")
-    shown = _first(weighed, CONFIRMED) or _first(weighed, LIKELY)
     if facts.probe_broke:
-        summary, step = (
-            f"Nothing can be said about {host}: {facts.probe_broke}",
-            "Run it again; if it stays, report it.",
-        )
-        return _plain("inconclusive", summary, step, "low")
-    if facts.first_bad is None:
-        cases = ", ".join(s.case for s in facts.sent)
-        ended = unreachable or (errors[0]["message"] if errors else "")
-        if shown is None and ended:
-            summary = f"{cases} completed on {host}, and then the run ended early: {' '.join(ended.split())}"
-            return _plain("inconclusive", summary, "Correct that and run again.", "low")
-        simple = next((s for s in facts.sent if s.case == "simple"), None)
-        if shown is None and simple is not None and not has_delta(simple.stream):
-            summary = f"{cases} completed on {host}, but simple came without a single delta: nothing was streamed"
-            return _plain("degraded", summary, "Read the rows that warn, step-1 first.", "medium")
-        if shown is None:
-            return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
-        return _caused("degraded", shown, fields)
-    if shown is not None:
-        return _caused("broken", shown, fields)
-    bad = facts.first_bad
-    open_questions = [w.rule.id for w in weighed if w.claim.state == POSSIBLE]
+        step = "Run it again; if it stays, report it."
+        return _plain("inconclusive", f"Nothing can be said about {host}: {facts.probe_broke}", step, "low")
+    cause = shown(weighed)
+    if cause is not None:
+        return _caused(_status(facts, cause), cause, fields)
+    bad = next((sent for sent in facts.everything_sent if not sent.completed), None)
+    if bad is not None:
+        return _open(facts, bad, weighed)
+    cases = ", ".join(s.name for s in facts.everything_sent)
+    ended = unreachable or (errors[0]["message"] if errors else "")
+    if ended:
+        summary = f"{cases} completed on {host}, and then the run ended early: {' '.join(ended.split())}"
+        return _plain("inconclusive", summary, "Correct that and run again.", "low")
+    simple = facts.streams.get("simple")
+    if simple is not None and not has_delta(simple.stream):
+        summary = f"{cases} completed on {host}, but simple came without a single delta: nothing was streamed"
+        return _plain("degraded", summary, "Read the rows that warn, step-1 first.", "medium")
+    return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
+
+
+def _status(facts: Facts, cause: Weighed) -> str:
+    """``broken`` when a client does not get its answer; ``degraded`` when it does, late or all at once."""
+    if all(sent.completed or flows(sent.stream) for sent in facts.everything_sent):
+        return "broken" if cause.rule.id == "protocol_violation" and not _usable(facts) else "degraded"
+    return "broken"
+
+
+def _usable(facts: Facts) -> bool:
+    """The Codex CLI makes an answer of every stream that breaks the protocol."""
+    broken = [s for s in facts.sent if s.completed and s.protocol.first_fail is not None]
+    return all(codex_says(sent.stream, sent.protocol).outcome == "works" for sent in broken)
+
+
+def _open(facts: Facts, bad: StreamFacts, weighed: List[Weighed]) -> Verdict:
+    """No cause is shown: say what happened, what is still possible, and which evidence is missing."""
     status, body = bad.stream["http_status"], " ".join(bad.stream["body"].split())[:200]
     words = f"HTTP {status}: {body}" if body else bad.stream["end"]["reason"]
-    summary = "The stream {} on {} {} ({}), and no cause is shown by the evidence{}".format(
-        bad.case, host, bad.outcome, words, "; possible: " + ", ".join(open_questions) if open_questions else ""
+    possible = [f"{w.rule.id} ({w.claim.reason})" for w in weighed if w.claim.state == POSSIBLE]
+    missing = [f"{w.rule.id}: {w.claim.reason}" for w in weighed if w.claim.state == NOT_TESTED]
+    summary = "The stream {} on {} {} ({}), and no cause is shown by the evidence{}{}".format(
+        bad.name,
+        facts.run["host"],
+        bad.outcome,
+        words,
+        "; possible: " + "; ".join(possible) if possible else "",
+        "; missing: " + "; ".join(missing[:3]) if missing else "",
     )
+    step = "Read the rows that are skipped: each names the evidence that is missing."
     return Verdict(
         status="inconclusive",
         primary_cause="inconclusive",
         confidence="low",
         summary=summary,
-        next_step="Read the rows that are skipped: each names the evidence that is missing.",
+        next_step=step,
+        doubts=missing,
     )
 
 
-def _first(weighed: List[Weighed], state: str) -> Optional[Weighed]:
-    return next((w for w in weighed if w.claim.state == state), None)
-
-
-def _caused(status: str, shown: Weighed, fields: dict[str, str]) -> Verdict:
+def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
     return Verdict(
         status=status,
-        primary_cause=shown.rule.id,
-        confidence=shown.claim.confidence,
-        summary=shown.claim.summary,
-        next_step=shown.rule.fix.format(**fields),
+        primary_cause=cause.rule.id,
+        confidence=cause.claim.confidence,
+        summary=cause.claim.summary,
+        next_step=cause.rule.fix.format(**fields),
+        doubts=list(cause.claim.doubts),
     )
 
 
 def _plain(status: str, summary: str, next_step: str, confidence: str = "high") -> Verdict:
-    return Verdict(status=status, primary_cause=None, confidence=confidence, summary=summary, next_step=next_step)
+    return Verdict(
+        status=status, primary_cause=None, confidence=confidence, summary=summary, next_step=next_step, doubts=[]
+    )

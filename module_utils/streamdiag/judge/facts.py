@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..bundle import MACHINE, TARGET, Endpoint, Machine, Metrics, Process, Run, Stream, Target, stream_file
+from ..responses import terminal_name
 from ..store import Bundle
+from .arrival import Arrival, read_arrival
 from .logs import Logs, read_logs
+from .protocol import Protocol, read_protocol
 from .result import Quote
-from .streams import Silence, Standing, longest_silence, outcome, standing, terminal_event
+from .silence import Silence, Standing, longest_silence, standing
+from .stacks import StallFacts, describe_stall
+from .streams import outcome
+from .tokens import unseen
+from .traffic import other_traffic
 
-#: The order in which cases are sent, and shown.
-CASE_ORDER = (
+#: The order in which streams are sent, and shown: the cases of the contract, ``public`` in its variants.
+STREAM_ORDER = (
     "simple",
     "tools",
     "reasoning",
@@ -21,28 +28,43 @@ CASE_ORDER = (
     "nonstream",
     "tool_turn",
     "public",
+    "public-gzip",
+    "public-controller",
+    "public-controller-gzip",
     "canary",
 )
 #: A client that waits this long for the next event has given up (the incident's client: 60 s; Codex: 300 s).
 CLIENT_TIMEOUT = 60.0
+#: Seconds between two pings: the fork's default for --responses-ping-interval-seconds.
+PING_INTERVAL = 15.0
 #: Silence longer than this is worth a warning even when the stream completes, in seconds.
 SLOW = 10.0
 _DEAD = ("Z", "X", "gone")
 
 
 class StreamFacts(NamedTuple):
-    """One stream, judged by itself. ``standing``: what the witnesses said during its longest silence."""
+    """One stream, judged by itself. ``standing``: what the witnesses said during its longest silence.
 
-    case: str
+    ``name``: the case with its variant, ``public-gzip``. ``unseen``: tokens that were made in the longest silence.
+    """
+
+    name: str
     stream: Stream
     outcome: str
     silence: Optional[Silence]
     standing: Optional[Standing]
+    unseen: Optional[float]
+    protocol: Protocol
+    arrival: Arrival
 
     @property
     def completed(self) -> bool:
-        """Ended by the protocol; a stream that the probe cut while events flowed was not."""
-        return self.outcome in ("completed", "incomplete") and terminal_event(self.stream) is not None
+        """Came to its end by the protocol; a stream that the probe cut while events flowed did not."""
+        return self.outcome == "completed" or (self.outcome == "incomplete" and terminal_name(self.stream) is not None)
+
+    @property
+    def stalled(self) -> bool:
+        return self.outcome == "stalled"
 
 
 class UnitFacts(NamedTuple):
@@ -82,6 +104,8 @@ class Facts(NamedTuple):
     unit: UnitFacts
     logs: Logs
     vanished: List[Process]  # the unit's processes that were there before the streams and not after
+    stall: StallFacts
+    traffic: str  # in words when other clients share the server, else ""
     digests: Dict[str, str]
 
     def quote(self, file: str, excerpt: str) -> Quote:
@@ -89,22 +113,43 @@ class Facts(NamedTuple):
         path = "evidence/" + file
         return Quote(path=path, sha256=self.digests.get(path, ""), excerpt=excerpt)
 
-    def quote_stream(self, case: str, excerpt: str) -> Quote:
-        return self.quote(stream_file(case), excerpt)
+    def quote_stream(self, name: str, excerpt: str) -> Quote:
+        return self.quote(stream_file(name), excerpt)
+
+    @property
+    def everything_sent(self) -> List[StreamFacts]:
+        """All streams that were sent, in STREAM_ORDER; what that does not know comes last."""
+        known = [name for name in STREAM_ORDER if name in self.streams]
+        return [self.streams[name] for name in known + sorted(set(self.streams) - set(known))]
 
     @property
     def sent(self) -> List[StreamFacts]:
-        """The streams that were sent, in the order of CASE_ORDER."""
-        return [self.streams[case] for case in CASE_ORDER if case in self.streams]
+        """The streams that went to the server itself, on loopback."""
+        return [s for s in self.everything_sent if s.stream["case"] != "public"]
+
+    @property
+    def public(self) -> List[StreamFacts]:
+        """The streams that went through ``vllm_public_url``."""
+        return [s for s in self.everything_sent if s.stream["case"] == "public"]
 
     @property
     def first_bad(self) -> Optional[StreamFacts]:
+        """The first stream on loopback that did not come to its end."""
         return next((s for s in self.sent if not s.completed), None)
+
+    def came_whole(self, name: str) -> bool:
+        """The stream was sent and completed."""
+        return name in self.streams and self.streams[name].completed
+
+    def setting(self, name: str, default: float) -> float:
+        """A number of the operator's, such as ``client_timeout`` in seconds."""
+        value = self.run.get("settings", {}).get(name)
+        return float(value) if isinstance(value, (int, float)) else default
 
     @property
     def probe_broke(self) -> str:
         """In words when every bad stream is one in which the probe itself broke: it says nothing of the server."""
-        ends = [(s.case, s.stream["end"]) for s in self.sent if not s.completed]
+        ends = [(s.name, s.stream["end"]) for s in self.sent if not s.completed]
         if not ends or any(end["how"] != "broken" for _case, end in ends):
             return ""
         return f"the probe itself broke in the case {ends[0][0]}: {ends[0][1]['reason']}"
@@ -156,16 +201,7 @@ def gather(bundle: Bundle) -> Facts:
     """The facts of ``bundle``. Parts that are missing are empty here; each rule says what it lacks."""
     target = bundle.target or Target()
     machine = bundle.machine or Machine()
-    streams: Dict[str, StreamFacts] = {}
-    for case, stream in bundle.streams.items():
-        silence = longest_silence(stream)
-        streams[case] = StreamFacts(
-            case=case,
-            stream=stream,
-            outcome=outcome(stream),
-            silence=silence,
-            standing=standing(stream, silence) if silence is not None else None,
-        )
+    streams = {name: stream_facts(name, stream) for name, stream in bundle.streams.items()}
     before_unit, after_unit = target.get("unit", {}), machine.get("unit", {})
     unit = UnitFacts(
         known=before_unit.get("state") == "ok" or after_unit.get("state") == "ok",
@@ -181,7 +217,24 @@ def gather(bundle: Bundle) -> Facts:
         unit=unit,
         logs=read_logs(bundle.journal),
         vanished=_vanished(target, machine, streams),
+        stall=describe_stall(bundle.stall),
+        traffic=other_traffic(target, machine, list(bundle.streams.values())),
         digests=bundle.digests,
+    )
+
+
+def stream_facts(name: str, stream: Stream) -> StreamFacts:
+    """One stream, judged by itself. ``name``: as in its file's name."""
+    silence = longest_silence(stream)
+    return StreamFacts(
+        name=name,
+        stream=stream,
+        outcome=outcome(stream),
+        silence=silence,
+        standing=standing(stream, silence) if silence is not None else None,
+        unseen=unseen(stream, silence.start, silence.end) if silence is not None else None,
+        protocol=read_protocol(stream),
+        arrival=read_arrival(stream),
     )
 
 

@@ -43,6 +43,7 @@ class StreamRow(TypedDict):
     """One stream case in numbers. Times in seconds since its start, sizes in bytes."""
 
     case: str
+    variant: str  # of public: "" | gzip | controller | controller-gzip
     outcome: str  # completed | incomplete | stalled | truncated | failed | rejected | unreachable
     http_status: Optional[int]
     events: int
@@ -58,6 +59,9 @@ class StreamRow(TypedDict):
     terminal_event: Optional[str]
     tokens_advanced: Optional[float]
     stop_reason: str
+    arrival: str  # how the events came: one_by_one | by_count | fixed_size | bursts | at_end | too_short | none
+    first_deviation: str  # from the protocol, in words; "" when there is none
+    codex: str  # what the Codex CLI does with this stream, in words
 
 
 class TargetRow(TypedDict):
@@ -80,6 +84,14 @@ class Verdict(TypedDict):
     confidence: str
     summary: str
     next_step: str
+    doubts: List[str]  # what lowered the confidence
+
+
+class Localisation(TypedDict):
+    """``trigger``: what the failing requests have and the working ones have not; ``reason``: the pair that shows it."""
+
+    trigger: str
+    reason: str
 
 
 class SkippedCase(TypedDict):
@@ -104,5 +116,6 @@ class Result(TypedDict):
     causes: List[Cause]
     checks: List[Check]
     streams: List[StreamRow]
+    localisation: Localisation
     skipped_cases: List[SkippedCase]
     tool_errors: List[ToolError]

@@ -18,6 +18,10 @@ SECTIONS = (
 )
 
 
+#: The original's 2x2 of tools and reasoning.
+TWO_BY_TWO = ("simple", "reasoning", "tools", "codex")
+
+
 def render_report(result: Result, template: Path) -> str:
     """The report of one host. ``template``: ``roles/report/templates/report.md.j2``."""
     sections: List[Dict[str, Any]] = [
@@ -25,4 +29,11 @@ def render_report(result: Result, template: Path) -> str:
         for prefix, title in SECTIONS
     ]
     open_checks = [c for c in result["checks"] if c["status"] in ("fail", "warn", "error") and c["evidence"]]
-    return render(template, {"result": result, "sections": sections, "open_checks": open_checks})
+    outcomes = {stream["case"]: stream["outcome"] for stream in result["streams"]}
+    context = {
+        "result": result,
+        "sections": sections,
+        "open_checks": open_checks,
+        "two_by_two": {case: outcomes.get(case, "not sent") for case in TWO_BY_TWO},
+    }
+    return render(template, context)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from streamdiag.judge.facts import gather
-from streamdiag.judge.streams import longest_silence, standing
+from streamdiag.judge.silence import longest_silence, standing
 from streamdiag.store import Bundle, load
 
 REAL = Path(__file__).resolve().parents[2] / "data" / "bundles"
@@ -49,15 +49,27 @@ def event(t, name, read=0, **data):
 
 
 def preamble(t=0.1):
-    return [event(t, "response.created"), event(t + 0.01, "response.in_progress")]
+    begun = {"id": "resp_1", "status": "in_progress", "output": []}
+    return [event(t, "response.created", response=begun), event(t + 0.01, "response.in_progress", response=begun)]
 
 
 def text_events(start=0.2, step=0.1, deltas=4, end="response.completed", **response):
     """A whole answer: preamble, ``deltas`` deltas, the terminal event ``end``; ``response`` goes into the latter."""
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    part = {"type": "output_text", "text": "one " * deltas, "annotations": []}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    begun = {**item, "status": "in_progress", "content": []}
+    last = start + step * deltas
     found = preamble()
-    found += [event(start + step * n, "response.output_text.delta", delta="one ") for n in range(deltas)]
+    found.append(event(start, "response.output_item.added", output_index=0, item=begun))
+    found.append(event(start, "response.content_part.added", **place, part={**part, "text": ""}))
+    found += [event(start + step * n, "response.output_text.delta", **place, delta="one ") for n in range(deltas)]
     if end:
-        found.append(event(start + step * deltas, end, response={"status": "completed", **response}))
+        found.append(event(last, "response.output_text.done", **place, text=part["text"]))
+        found.append(event(last, "response.content_part.done", **place, part=part))
+        found.append(event(last, "response.output_item.done", output_index=0, item=item))
+        whole = {"id": "resp_1", "status": "completed", "output": [item], **response}
+        found.append(event(last, end, response=whole))
     return found
 
 
@@ -118,6 +130,7 @@ def stream(case="simple", events=None, how="closed", t=None, **more):
     found = {
         "bundle_version": 1,
         "case": case,
+        "variant": "",
         "at": AT + 1,
         "method": "POST",
         "url": "http://127.0.0.1:8000/v1/responses",
@@ -131,6 +144,7 @@ def stream(case="simple", events=None, how="closed", t=None, **more):
         "response_headers": {"content-type": "text/event-stream; charset=utf-8"},
         "body": "",
         "reads": [{"t": e["t"], "size": e["size"]} for e in events],
+        "pieces": [{"t": e["t"], "size": e["size"], "read": n} for n, e in enumerate(events)],
         "events": [dict(e, read=n) for n, e in enumerate(events)],
         "comments": [],
         "bytes": sum(e["size"] for e in events),
@@ -304,7 +318,7 @@ def run(**more):
 def bundle(*streams, **parts):
     """A bundle; without more words a healthy one of three streams. ``parts``: run, target, machine, journal."""
     sent = streams or (stream("simple"), stream("tools"), stream("codex"))
-    found = {"run": run(), "target": target(), "machine": machine(), "journal": journal(), **parts}
+    found = {"run": run(), "target": target(), "machine": machine(), "journal": journal(), "stall": None, **parts}
     names = ["run.json", "target.json", "machine.json", "journal.json"] + [f"stream-{s['case']}.json" for s in sent]
     return Bundle(streams={s["case"]: s for s in sent}, digests={f"evidence/{n}": "0" * 64 for n in names}, **found)
 

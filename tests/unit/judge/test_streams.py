@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from streamdiag.judge.streams import (
-    advanced,
-    cut_by_limit,
-    longest_silence,
-    max_byte_gap,
-    outcome,
-    pings,
-    row,
-    silences,
-    terminal_event,
-)
+from streamdiag.judge.silence import longest_silence, max_byte_gap, pings, silences
+from streamdiag.judge.streams import cut_by_limit, outcome, row
+from streamdiag.judge.tokens import advanced
+from streamdiag.responses import terminal_name
 from tests.unit.judge.bundles import (
     canary,
     clocks,
@@ -151,9 +144,9 @@ def test_the_gap_of_bytes_counts_from_the_headers_to_the_end():
     assert max_byte_gap(refused()) is None
 
 
-def test_the_last_terminal_event_counts():
-    assert terminal_event(stream(events=[*text_events(), event(1.0, "error")])) == "error"
-    assert terminal_event(stalled()) is None
+def test_the_first_terminal_event_counts():
+    assert terminal_name(stream(events=[*text_events(), event(1.0, "error")])) == "response.completed"
+    assert terminal_name(stalled()) is None
 
 
 COUNTED = {

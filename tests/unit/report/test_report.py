@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from streamdiag.judge.assess import assess
-from streamdiag.judge.facts import CASE_ORDER
 from streamdiag.report.markdown import render
 from streamdiag.report.report import render_report
 from streamdiag.report.summary import STATUSES, summarise
@@ -166,8 +165,11 @@ def test_a_line_of_a_megabyte_is_shortened_and_says_so():
     assert "more characters" in text
 
 
+TEN = ("simple", "tools", "reasoning", "codex", "padded", "chat", "nonstream", "tool_turn", "public", "canary")
+
+
 def _ten_cases():
-    sent = [stalled(case, seconds=40.0) if n % 2 else stream(case) for n, case in enumerate(CASE_ORDER)]
+    sent = [stalled(case, seconds=40.0) if n % 2 else stream(case) for n, case in enumerate(TEN)]
     noise = [f"(APIServer pid=74) ERROR 11-22 19:53:03 [x.py:{n}] something long {'x' * 300}" for n in range(200)]
     return assess(bundle(*sent, journal=journal(*noise), target=target(argv=["--flag-with-a-name=value"] * 200)))
 

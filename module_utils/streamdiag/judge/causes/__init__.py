@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..facts import Facts
 from ..result import Cause, Check
-from . import ending, generation, service
-from .rule import NOT_TESTED, Claim, Rule, not_tested
+from . import (
+    cause_1_dead,
+    cause_1_pace,
+    cause_1_standing,
+    cause_2_tools,
+    cause_3_buffering,
+    cause_4_compatibility,
+    ending,
+    network,
+    service,
+)
+from .rule import CONFIRMED, LIKELY, NOT_TESTED, Claim, Rule, not_tested
 
-_BY_ID: Dict[str, Rule] = {rule.id: rule for rule in service.RULES + generation.RULES + ending.RULES}
+_BY_ID: Dict[str, Rule] = {
+    rule.id: rule
+    for rules in (
+        service.RULES,
+        cause_1_dead.RULES,
+        cause_1_standing.RULES,
+        cause_1_pace.RULES,
+        cause_2_tools.RULES,
+        cause_3_buffering.RULES,
+        cause_4_compatibility.RULES,
+        ending.RULES,
+        network.RULES,
+    )
+    for rule in rules
+}
 
 #: A memory kill or a GPU fault explains a dead engine, and a dead engine a service that is down: causes before effects.
 ORDER: Tuple[str, ...] = (
@@ -26,24 +50,21 @@ ORDER: Tuple[str, ...] = (
     "queue_saturated",
     "kv_cache_exhausted",
     "engine_stalled",
+    "tool_call_withheld",
+    "awaiting_tool_output",
+    "compat_mode_filtering",
     "stream_truncated",
+    "protocol_violation",
+    "server_buffering",
+    "reasoning_hidden",
+    "runaway_reasoning",
+    "output_limit",
+    "client_timeout",
     "slow_generation",
-)
-#: Causes of the contract that no rule of this version weighs: said, so that nobody takes silence for "ruled out".
-UNWEIGHED: Tuple[Tuple[str, int | None], ...] = (
-    ("runaway_reasoning", 1),
-    ("client_timeout", None),
-    ("output_limit", None),
-    ("tool_call_withheld", 2),
-    ("awaiting_tool_output", 2),
-    ("no_heartbeat", 2),
-    ("server_buffering", 3),
-    ("proxy_buffering", 3),
-    ("proxy_interference", 3),
-    ("reasoning_hidden", 1),
-    ("compat_mode_filtering", 4),
-    ("protocol_violation", None),
-    ("network_stall", None),
+    "proxy_interference",
+    "proxy_buffering",
+    "network_stall",
+    "no_heartbeat",
 )
 
 
@@ -65,9 +86,23 @@ def weigh(facts: Facts) -> List[Weighed]:
     return found
 
 
+def shown(weighed: List[Weighed]) -> Optional[Weighed]:
+    """The cause that the verdict names: the first that is confirmed, else the first that is likely.
+
+    What only contributes is named when nothing else is.
+    """
+    main = [w for w in weighed if not w.rule.contributing]
+    for found in (main, weighed):
+        for state in (CONFIRMED, LIKELY):
+            for one in found:
+                if one.claim.state == state:
+                    return one
+    return None
+
+
 def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str, str]) -> List[Cause]:
     """The ``causes`` of a result. ``fields``: host, unit and base_url for the fixes."""
-    causes = [
+    return [
         Cause(
             id=rule.id,
             checklist_cause=rule.checklist_cause,
@@ -81,19 +116,6 @@ def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str
         )
         for rule, claim in weighed
     ]
-    causes += [
-        Cause(
-            id=id_,
-            checklist_cause=number,
-            state=NOT_TESTED,
-            reason="no rule of this version weighs it",
-            evidence_for=[],
-            evidence_against=[],
-            fix="",
-        )
-        for id_, number in UNWEIGHED
-    ]
-    return causes
 
 
 def _rows(ids: Tuple[str, ...], checks: Dict[str, Check], statuses: Tuple[str, ...]) -> List[str]:

@@ -11,22 +11,34 @@ from ..facts import Facts
 CONFIRMED, LIKELY, POSSIBLE, RULED_OUT, NOT_TESTED = "confirmed", "likely", "possible", "ruled_out", "not_tested"
 
 
+#: Confidence from high to low; each doubt takes one step down.
+LEVELS = ("high", "medium", "low")
+
+
 class Claim(NamedTuple):
     """``state``: one of the five above. ``reason``: what was observed, with its numbers.
 
-    ``summary``: the verdict in one sentence, for a claim that may become one. ``confidence``: high | medium | low.
+    ``summary``: the verdict in one sentence, for a claim that may become one. ``strength``: high | medium | low, what
+    the observation itself is worth; ``doubts``: what makes it worth less in this run, each in words.
     """
 
     state: str
     reason: str
     summary: str = ""
-    confidence: str = "high"
+    strength: str = "high"
+    doubts: Tuple[str, ...] = ()
+
+    @property
+    def confidence(self) -> str:
+        """``strength``, one step lower for each doubt."""
+        return LEVELS[min(LEVELS.index(self.strength) + len(self.doubts), len(LEVELS) - 1)]
 
 
 class Rule(NamedTuple):
     """``for_``: rows that speak for the cause where they fail or warn; ``against``: against it where they pass.
 
-    ``fix``: what to do, with the fields of ``fix_fields``.
+    ``fix``: what to do, with the fields of ``fix_fields``. ``contributing``: it makes a hang worse and is named as the
+    cause only when nothing else is.
     """
 
     id: str
@@ -35,6 +47,7 @@ class Rule(NamedTuple):
     for_: Tuple[str, ...]
     against: Tuple[str, ...]
     fix: str
+    contributing: bool = False
 
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
@@ -71,6 +84,11 @@ def _inventory(facts: Facts) -> str:
 def _plain(text: str, placeholder: str) -> str:
     """``text`` for a command that people paste; what a host named in a way that a shell could read is not put there."""
     return text if re.fullmatch(r"[A-Za-z0-9@:/._\[\]-]+", text) else placeholder
+
+
+def shared_counters(facts: Facts) -> Tuple[str, ...]:
+    """The doubt of a claim about one request that rests on server-wide counters while others use them too."""
+    return (f"the counters are server-wide, and {facts.traffic}",) if facts.traffic else ()
 
 
 def ruled_out(reason: str) -> Claim:

@@ -108,14 +108,16 @@ def _rejected(facts: Facts, statuses: tuple[int, ...], what: str) -> Claim:
     answered = [s for s in facts.sent if s.stream["http_status"] is not None]
     if not answered:
         return not_tested("no request was answered")
-    refused = [s for s in answered if s.stream["http_status"] in statuses]
+    # What was refused after another stream had failed already is not what is wrong.
+    first_bad = facts.first_bad
+    refused = [first_bad] if first_bad is not None and first_bad.stream["http_status"] in statuses else []
     if not refused:
         codes = " or ".join(str(code) for code in statuses) if len(statuses) < 3 else "another 4xx"
         return ruled_out("no request was refused with " + codes)
     words = _server_words(refused[0])
-    reason = "{}: HTTP {}: {}".format(refused[0].case, refused[0].stream["http_status"], words)
+    reason = "{}: HTTP {}: {}".format(refused[0].name, refused[0].stream["http_status"], words)
     summary = "The server on {} {}: HTTP {} to the case {}: {}".format(
-        facts.run["host"], what, refused[0].stream["http_status"], refused[0].case, words
+        facts.run["host"], what, refused[0].stream["http_status"], refused[0].name, words
     )
     return Claim(CONFIRMED, reason, summary)
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from ...responses import name_of
 from ..facts import Facts
-from ..streams import cut_by_limit, end_is_whole
+from ..localise import localise, works
+from ..streams import cut_by_limit, end_is_whole, tokens_asked, tokens_used
 from .row import Finding, Row, skip
 
 
 def reasoning_off(facts: Facts) -> Finding:
-    """Recommended only when it was shown that reasoning is what breaks."""
-    simple, tools = facts.streams.get("simple"), facts.streams.get("tools")
-    if simple is not None and not simple.completed:
-        quote = facts.quote_stream("simple", simple.stream["end"]["reason"])
-        return Finding("pass", "a stream without reasoning fails too", "switching reasoning off cannot help", [quote])
-    if tools is not None and not tools.completed:
-        quote = facts.quote_stream("tools", tools.stream["end"]["reason"])
-        return Finding("pass", "a stream with tools and no reasoning fails too", "it would not help", [quote])
-    return skip("no pair of streams with and without reasoning was sent")
+    """Recommended only when it was shown that reasoning is what breaks: the 2x2 of tools and reasoning."""
+    simple, tools, reasoning = (facts.streams.get(name) for name in ("simple", "tools", "reasoning"))
+    for sent, what in ((simple, "a stream without reasoning"), (tools, "a stream with tools and no reasoning")):
+        if sent is not None and not works(sent):
+            quote = facts.quote_stream(sent.name, "{}; {}".format(sent.outcome, sent.stream["end"]["reason"]))
+            return Finding("pass", f"{what} fails too", "switching reasoning off cannot help", [quote])
+    if simple is None or reasoning is None:
+        return skip("no pair of streams with and without reasoning was sent")
+    quotes = [facts.quote_stream(s.name, f"{s.name}: {s.outcome}") for s in (simple, reasoning)]
+    if not works(reasoning):
+        payload = 'leave "reasoning" out of the request, or send "reasoning": {"effort": "none"}'
+        return Finding("fail", localise(facts).words, f"recommended: {payload}", quotes)
+    tally = reasoning.protocol.tally
+    if tally.reasoning and not tally.text:
+        return Finding(
+            "warn", f"{tally.reasoning} reasoning deltas and no answer", "worth a try: it never ends", quotes
+        )
+    return Finding("pass", "streams with and without reasoning work", "switching reasoning off is not needed", quotes)
 
 
 def compat_mode_off(facts: Facts) -> Finding:
@@ -53,19 +63,15 @@ def token_limits(facts: Facts) -> Finding:
     if not ended:
         return skip("no stream came to its end, so no limit can be seen")
     for sent in ended:
-        asked = (
-            sent.stream["request_body"].get("max_output_tokens")
-            if isinstance(sent.stream["request_body"], dict)
-            else None
-        )
+        asked, used = tokens_asked(sent.stream), tokens_used(sent.stream)
         reason = cut_by_limit(sent.stream)
         ending = (
             "cut by " + reason if reason else "not cut" if end_is_whole(sent.stream) else "its end is too long to tell"
         )
-        words.append(f"{sent.case}: asked for {asked}, {ending}")
-        evidence.append(facts.quote_stream(sent.case, words[-1]))
-        if reason and reason != "max_output_tokens":
-            cut.append(sent.case)
+        words.append(f"{sent.name}: asked for {asked}, got {'?' if used is None else used}, {ending}")
+        evidence.append(facts.quote_stream(sent.name, words[-1]))
+        if reason and (reason != "max_output_tokens" or (asked and used is not None and used < asked)):
+            cut.append(sent.name)
     if cut:
         return Finding(
             "warn", "; ".join(words), "cut by something else than the probe's own limit: " + ", ".join(cut), evidence

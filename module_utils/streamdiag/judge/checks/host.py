@@ -34,7 +34,7 @@ def process_alive(facts: Facts) -> Finding:
         return Finding("fail", observed, "gone since the streams began: " + names, evidence)
     if halted:
         names = ", ".join("{} ({}) in state {}".format(p["pid"], p["role"], p["state"]) for p in halted)
-        sampled = next((s.case for s in reversed(facts.sent) if s.stream["samples"]["processes"]), None)
+        sampled = next((s.name for s in reversed(facts.sent) if s.stream["samples"]["processes"]), None)
         evidence.insert(0, facts.quote_stream(sampled, names) if sampled else facts.quote("target.json", names))
         return Finding("fail", observed, "there, but executing nothing: " + names, evidence)
     if not listed:

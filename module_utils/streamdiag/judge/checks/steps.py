@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import List
 
-from ...responses import acting_events, name_of
+from ...responses import acting_events, is_streaming, name_of
 from ..facts import CLIENT_TIMEOUT, Facts, StreamFacts
+from ..heartbeat import ping_interval
+from ..localise import localise, works
 from ..logs import KERNEL_TROUBLE, TROUBLE
-from ..streams import pings
+from ..silence import pings
+from ..streams import flows
 from .row import Finding, Row, skip
-
-#: The fork's default for --responses-ping-interval-seconds.
-PING_INTERVAL = 15.0
 
 
 def simple_stream(facts: Facts) -> Finding:
@@ -43,32 +43,44 @@ def server_log(facts: Facts) -> Finding:
 
 
 def tool_stream(facts: Facts) -> Finding:
-    """Tools without reasoning."""
+    """Tools without reasoning, beside reasoning without tools and both together: the 2x2."""
     finding = _case(
         facts, "tools", good="a stream with tools gets through", bad="the stream with tools does not get through"
     )
     sent = facts.streams.get("tools")
-    if sent is None or finding.status != "pass":
+    if sent is None:
         return finding
-    called = any(name_of(e) == "response.function_call_arguments.done" for e in acting_events(sent.stream))
-    word = "with a tool call" if called else "without a tool call, which is the model's choice"
-    return finding._replace(observed=finding.observed + ", " + word)
+    if finding.status == "pass":
+        called = bool(sent.protocol.calls)
+        word = "with a tool call" if called else "without a tool call, which is the model's choice"
+        finding = finding._replace(observed=finding.observed + ", " + word)
+    others = [facts.streams[name] for name in ("reasoning", "codex", "tool_turn") if name in facts.streams]
+    failing = [one.name for one in others if not works(one)]
+    words = "; ".join([finding.observed, *(f"{one.name}: {one.outcome}" for one in others)])
+    evidence = finding.evidence + [facts.quote_stream(one.name, one.outcome) for one in others]
+    if finding.status == "pass" and failing:
+        reason = "{}; but these fail: {} ({})".format(finding.reason, ", ".join(failing), localise(facts).words)
+        return Finding("warn", words, reason, evidence)
+    return finding._replace(observed=words, evidence=evidence)
 
 
 def heartbeat(facts: Facts) -> Finding:
     """Pings seen in a real silence longer than the interval; a short silence proves nothing either way."""
-    accepted = [s for s in facts.sent if s.stream["http_status"] == 200]
-    long_enough = [s for s in accepted if s.silence is not None and s.silence.seconds > PING_INTERVAL]
+    interval = ping_interval(facts)
+    accepted = [s for s in facts.sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
+    long_enough = [s for s in accepted if s.silence is not None and s.silence.seconds > interval]
+    if interval <= 0:
+        return skip("the server's heartbeat is switched off (--responses-ping-interval-seconds 0)")
     if not long_enough:
-        return skip(f"no silence was longer than {PING_INTERVAL:.0f} s, so no ping was due")
+        return skip(f"no silence was longer than {interval:.0f} s, so no ping was due")
     words, evidence, silent = [], [], []
     for sent in long_enough:
         start, longest = (sent.silence.start, sent.silence.seconds) if sent.silence else (0.0, 0.0)
         count = pings(sent.stream, start, start + longest)
-        words.append(f"{sent.case}: {count} pings in a silence of {longest:.0f} s")
-        evidence.append(facts.quote_stream(sent.case, words[-1]))
+        words.append(f"{sent.name}: {count} pings in a silence of {longest:.0f} s")
+        evidence.append(facts.quote_stream(sent.name, words[-1]))
         if not count:
-            silent.append(sent.case)
+            silent.append(sent.name)
     if silent:
         reason = "no heartbeat in: {}; upstream vLLM has none on /v1/responses".format(", ".join(silent))
         return Finding("warn", "; ".join(words), reason, evidence)
@@ -79,19 +91,22 @@ def longer_timeout(facts: Facts) -> Finding:
     """Slow is not hung: the same stream is held open while the server is seen working."""
     if not facts.sent:
         return skip("no stream was sent")
-    slow: List[StreamFacts] = [s for s in facts.sent if s.completed and s.stream["end"]["t"] > CLIENT_TIMEOUT]
+    limit = facts.setting("client_timeout", CLIENT_TIMEOUT)
+    slow: List[StreamFacts] = [
+        s for s in facts.sent if (s.completed or flows(s.stream)) and s.stream["end"]["t"] > limit
+    ]
     if slow:
-        words = "; ".join("{} took {:.0f} s".format(s.case, s.stream["end"]["t"]) for s in slow)
-        evidence = [facts.quote_stream(s.case, words) for s in slow]
-        reason = f"complete, but later than a client's {CLIENT_TIMEOUT:.0f} s: a longer timeout helps"
+        words = "; ".join("{} took {:.0f} s".format(s.name, s.stream["end"]["t"]) for s in slow)
+        evidence = [facts.quote_stream(s.name, words) for s in slow]
+        reason = f"slow, later than a client's {limit:.0f} s, and moving all the time: a longer timeout helps"
         return Finding("warn", words, reason, evidence)
-    stalled = [s for s in facts.sent if s.outcome == "stalled"]
+    stalled = [s for s in facts.sent if s.stalled]
     if not stalled:
         if all(s.completed for s in facts.sent):
-            return skip(f"every stream completed within {CLIENT_TIMEOUT:.0f} s: nothing to wait for")
+            return skip(f"every stream completed within {limit:.0f} s: nothing to wait for")
         return skip("no stream fell silent: waiting longer is not the question")
-    words = "; ".join("{} was held open for {:.1f} s".format(s.case, s.stream["end"]["t"]) for s in stalled)
-    evidence = [facts.quote_stream(s.case, s.stream["end"]["reason"]) for s in stalled]
+    words = "; ".join("{} was held open for {:.1f} s".format(s.name, s.stream["end"]["t"]) for s in stalled)
+    evidence = [facts.quote_stream(s.name, s.stream["end"]["reason"]) for s in stalled]
     if all(s.stream["end"]["how"] == "stopped" for s in stalled):
         return Finding("fail", words, "nothing moved meanwhile, so a longer timeout cannot help", evidence)
     return Finding("fail", words, "it stayed silent to the end of the probe's patience", evidence)
@@ -110,6 +125,10 @@ def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
     evidence = [facts.quote_stream(case, "{}; {}".format(observed, sent.stream["end"]["reason"]))]
     if not sent.completed:
         return Finding("fail", observed, bad, evidence)
+    first = sent.protocol.first_fail or sent.protocol.first
+    if first is not None:
+        evidence.append(facts.quote_stream(case, first.words))
+        return Finding(first.severity, observed, "against the protocol: " + first.words, evidence)
     if not deltas:
         return Finding("warn", observed, "it completed without a single delta", evidence)
     return Finding("pass", observed, good, evidence)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ...responses import acting_events, is_chat, is_streaming, name_of
+from ..arrival import HELD_BACK
 from ..facts import SLOW, Facts
 from .row import Finding, Row, skip
 
 #: Seconds. A first event is sent before the engine has the request, so it takes milliseconds.
 PROMPT_FIRST_EVENT = 5.0
+FIRST = frozenset({"response.created", "response.queued"})
 #: Seconds. The first connection of a client pays for its own start, hence not milliseconds.
 PROMPT_ANSWER = 2.0
 
@@ -45,74 +48,85 @@ def health(facts: Facts) -> Finding:
 
 def accepted(facts: Facts) -> Finding:
     """Status, content type, time to the headers."""
-    if not facts.sent:
+    if not facts.everything_sent:
         return skip("no stream was sent: " + _why_nothing(facts))
     words, evidence, bad = [], [], []
-    for sent in facts.sent:
+    for sent in facts.everything_sent:
         stream = sent.stream
         kind = stream["response_headers"].get("content-type", "").split(";")[0]
         if stream["http_status"] is None:
-            text = "{}: no HTTP answer ({})".format(sent.case, stream["end"]["reason"])
+            text = "{}: no HTTP answer ({})".format(sent.name, stream["end"]["reason"])
         else:
             text = "{}: HTTP {} {} after {:.2f} s".format(
-                sent.case, stream["http_status"], kind or "without a content type", stream["t_headers"] or 0.0
+                sent.name, stream["http_status"], kind or "without a content type", stream["t_headers"] or 0.0
             )
         words.append(text)
-        if stream["http_status"] != 200 or kind != "text/event-stream":
-            bad.append(sent.case)
+        wanted = "text/event-stream" if is_streaming(stream) else "application/json"
+        if stream["http_status"] != 200 or kind != wanted:
+            bad.append(sent.name)
             if stream["body"]:
                 text = "{}: {}".format(text, stream["body"][:500])
-        evidence.append(facts.quote_stream(sent.case, text))
+        evidence.append(facts.quote_stream(sent.name, text))
     if bad:
         return Finding("fail", "; ".join(words), "not accepted as a stream: " + ", ".join(bad), evidence)
-    return Finding("pass", "; ".join(words), "every request was accepted as a stream", evidence)
+    return Finding("pass", "; ".join(words), "every request was accepted", evidence)
 
 
 def first_event(facts: Facts) -> Finding:
     """Time to the first event."""
-    accepted_streams = [s for s in facts.sent if s.stream["http_status"] == 200]
+    accepted_streams = [s for s in facts.everything_sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
     if not accepted_streams:
         return skip("no stream was accepted, so none could begin")
-    words, evidence, missing, late = [], [], [], []
+    words, evidence, missing, late, strange = [], [], [], [], []
     for sent in accepted_streams:
-        events = sent.stream["events"]
+        events = acting_events(sent.stream)
         if not events:
-            missing.append(sent.case)
-            words.append("{}: no event in {:.1f} s".format(sent.case, sent.stream["end"]["t"]))
+            missing.append(sent.name)
+            words.append("{}: no event in {:.1f} s".format(sent.name, sent.stream["end"]["t"]))
         else:
-            words.append("{}: {} after {:.2f} s".format(sent.case, events[0]["name"], events[0]["t"]))
+            words.append("{}: {} after {:.2f} s".format(sent.name, name_of(events[0]), events[0]["t"]))
             if events[0]["t"] > PROMPT_FIRST_EVENT:
-                late.append(sent.case)
-        evidence.append(facts.quote_stream(sent.case, words[-1]))
+                late.append(sent.name)
+            if not is_chat(sent.stream) and name_of(events[0]) not in FIRST:
+                strange.append(sent.name)
+        evidence.append(facts.quote_stream(sent.name, words[-1]))
     if missing:
         return Finding("fail", "; ".join(words), "no first event in: " + ", ".join(missing), evidence)
     if late:
         return Finding("warn", "; ".join(words), "the first event is late in: " + ", ".join(late), evidence)
+    if strange:
+        reason = "it does not begin with response.created: " + ", ".join(strange)
+        return Finding("warn", "; ".join(words), reason, evidence)
     return Finding("pass", "; ".join(words), "the first event comes at once", evidence)
 
 
 def silence(facts: Facts) -> Finding:
     """The longest silence between events, and between bytes; where in the sequence it fell."""
-    accepted_streams = [s for s in facts.sent if s.stream["http_status"] == 200]
+    accepted_streams = [s for s in facts.everything_sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
     if not accepted_streams:
         return skip("no stream was accepted, so none could fall silent")
-    words, evidence, bad, slow = [], [], [], []
+    words, evidence, bad, slow, late = [], [], [], [], []
     for sent in accepted_streams:
         if sent.silence is None:
             continue
-        text = f"{sent.case}: {sent.silence.seconds:.1f} s after {sent.silence.after}"
+        text = f"{sent.name}: {sent.silence.seconds:.1f} s after {sent.silence.after}"
         if sent.outcome == "stalled":
-            bad.append(sent.case)
+            bad.append(sent.name)
             text += ", and no event after it"
         elif sent.silence.seconds > SLOW:
-            slow.append(sent.case)
+            slow.append(sent.name)
+        elif sent.completed and sent.arrival.pattern in HELD_BACK:
+            late.append(sent.name)
+            text += "; " + sent.arrival.words
         words.append(text)
-        evidence.append(facts.quote_stream(sent.case, text))
+        evidence.append(facts.quote_stream(sent.name, text))
     observed = "longest silence: " + "; ".join(words)
     if bad:
         return Finding("fail", observed, "these streams fell silent and stayed so: " + ", ".join(bad), evidence)
     if slow:
         return Finding("warn", observed, "long silences, and then they went on: " + ", ".join(slow), evidence)
+    if late:
+        return Finding("warn", observed, "events were held back and came together: " + ", ".join(late), evidence)
     return Finding("pass", observed, "no stream fell silent", evidence)
 
 

@@ -1,0 +1,144 @@
+"""Checklist, cause 3: SSE buffering, in the server or in a proxy before it; and a proxy that cuts or loses events."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..arrival import HELD_BACK, compare_arrival
+from ..facts import Facts, StreamFacts
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
+from .witness import clock_words, held
+
+DEBUG_VARIABLE = "VLLM_DEBUG_LOG_API_SERVER_RESPONSE"
+
+
+def server_buffering(facts: Facts) -> Claim:
+    """On loopback, without any proxy, events are held back: to the end, to a full buffer, or for good."""
+    if not facts.sent:
+        return not_tested("no stream was sent")
+    late = [s for s in facts.sent if s.completed and s.arrival.pattern in HELD_BACK]
+    if late:
+        words = f"{late[0].name}: {late[0].arrival.words}{_debugging(facts)}"
+        summary = f"The server on {facts.run['host']} holds events back, on loopback too: {words}"
+        return Claim(CONFIRMED, words, summary)
+    kept = [s for s in facts.sent if s.stalled and s.name in ("simple", "reasoning", "codex", "padded") and held(s)]
+    if kept:
+        return _kept_for_good(facts, kept[0])
+    told = [s for s in facts.sent if s.completed and s.arrival.pattern in ("one_by_one", "by_count")]
+    if not told:
+        return not_tested("no stream had enough events to tell")
+    return ruled_out(f"{told[0].name}: {told[0].arrival.words}")
+
+
+def _kept_for_good(facts: Facts, sent: StreamFacts) -> Claim:
+    beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
+    words = (
+        f"{sent.name}: {held(sent):.0f} tokens were made for it and none of them was sent; {clock_words(sent.standing)}"
+    )
+    if beside:
+        words += "; {} came whole, so it is the stream of /v1/responses that is held".format(" and ".join(beside))
+    summary = f"The API server on {facts.run['host']} keeps what the engine made: {words}"
+    if not beside and facts.traffic:
+        return Claim(POSSIBLE, words, summary, "low")
+    return Claim(LIKELY, words, summary, "high" if beside else "medium", shared_counters(facts))
+
+
+def _debugging(facts: Facts) -> str:
+    """What is known to hold a whole answer back (vllm#28134), when it is switched on."""
+    value = facts.target.get("environment", {}).get(DEBUG_VARIABLE, "")
+    if value.lower() in ("1", "true"):
+        return f"; {DEBUG_VARIABLE}={value} is set"
+    return "; the journal shows response logging" if "debug_buffering" in facts.logs.unit else ""
+
+
+def proxy_buffering(facts: Facts) -> Claim:
+    """The loopback stream flows, and the same stream through the public URL is held back."""
+    loopback, problem = _pair(facts)
+    if loopback is None:
+        return not_tested(problem)
+    for sent in facts.public:
+        words = _held_outside(loopback, sent)
+        if words:
+            who = "a client that accepts gzip" if "gzip" in sent.name else "every client"
+            if who == "every client" and sent.name == "public-controller" and facts.came_whole("public"):
+                continue  # not on the host itself: that is the network's, see network_stall
+            summary = f"What stands before the server on {facts.run['host']} holds its streams back for {who}: {words}"
+            return Claim(CONFIRMED, words, summary)
+    return ruled_out("public streams arrive as those on loopback: " + ", ".join(s.name for s in facts.public))
+
+
+def _held_outside(loopback: StreamFacts, sent: StreamFacts) -> str:
+    encoding = sent.stream["response_headers"].get("content-encoding", "")
+    compressed = f"; content-encoding {encoding}" if encoding else ""
+    if sent.stalled and sent.stream["t_connect"] is not None and not sent.name.startswith("public-controller"):
+        seconds = sent.silence.seconds if sent.silence else 0.0
+        return f"{sent.name}: {seconds:.0f} s of silence, while {loopback.name} came whole on loopback{compressed}"
+    if not sent.completed:
+        return ""
+    difference = compare_arrival(loopback.arrival, sent.arrival)
+    return f"{sent.name}: {difference}{compressed}" if difference else ""
+
+
+def proxy_interference(facts: Facts) -> Claim:
+    """The loopback stream is whole, and through the public URL it is refused, cut, or loses events."""
+    loopback, problem = _pair(facts)
+    if loopback is None:
+        return not_tested(problem)
+    for sent in facts.public:
+        if sent.name.startswith("public-controller") and facts.came_whole(sent.name.replace("-controller", "")):
+            continue  # the host itself gets it whole: that is the network's
+        words = _spoilt(sent)
+        if words:
+            summary = f"What stands before the server on {facts.run['host']} spoils its streams: {words}"
+            return Claim(CONFIRMED, words, summary)
+    return ruled_out("public streams are whole: " + ", ".join(s.name for s in facts.public))
+
+
+def _spoilt(sent: StreamFacts) -> str:
+    stream = sent.stream
+    if sent.outcome in ("truncated", "failed", "rejected", "unreachable"):
+        status = f"HTTP {stream['http_status']}: {' '.join(stream['body'].split())[:160]}" if stream["body"] else ""
+        return "{}: {} after {:.1f} s; {}; simple came whole on loopback".format(
+            sent.name, sent.outcome, stream["end"]["t"], status or stream["end"]["reason"]
+        )
+    fail = sent.protocol.first_fail
+    return f"{sent.name}: {fail.words}; on loopback the events are whole" if sent.completed and fail else ""
+
+
+def _pair(facts: Facts) -> tuple[Optional[StreamFacts], str]:
+    """The loopback stream that the public ones are compared with, or why there is none."""
+    if not facts.public:
+        return None, facts.run.get("skipped_cases", {}).get("public", "no public URL was given (vllm_public_url)")
+    simple = facts.streams.get("simple")
+    if simple is None or not simple.completed or simple.protocol.first_fail is not None:
+        return None, "the stream on loopback is not whole either"
+    return simple, ""
+
+
+RULES = (
+    Rule(
+        "server_buffering",
+        3,
+        server_buffering,
+        ("symptom-first-event", "symptom-silence", "step-1", "step-2", "fix-3"),
+        ("symptom-first-event", "symptom-silence"),
+        f"Take {DEBUG_VARIABLE} and middlewares that collect bodies out of the server's configuration. {{restart}}",
+    ),
+    Rule(
+        "proxy_buffering",
+        3,
+        proxy_buffering,
+        ("symptom-first-event", "symptom-silence"),
+        ("step-1",),
+        "Let the proxy pass the stream on: no gzip for text/event-stream, no buffering "
+        "(nginx: gzip_types, proxy_buffering off, or the header X-Accel-Buffering: no).",
+    ),
+    Rule(
+        "proxy_interference",
+        3,
+        proxy_interference,
+        ("symptom-accepted", "symptom-silence"),
+        ("step-1",),
+        "Look into the proxy's log at the time of the stream; raise its timeouts (nginx: proxy_read_timeout).",
+    ),
+)

@@ -1,0 +1,100 @@
+"""The silences of a stream, on two clocks, and what the witnesses said meanwhile.
+
+One clock runs between events that a client acts on, the other between bytes. Keep-alives end only the second.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, cast
+
+from ..bundle import Endpoint, Stream
+from ..clocks import Clocks, read_clocks
+from ..responses import acting_events, is_heartbeat, name_of, progressed, terminal_name
+from .tokens import advanced
+
+
+class Silence(NamedTuple):
+    """Nothing that a client acts on from ``start`` for ``seconds``; ``after``: what came last before it."""
+
+    start: float
+    seconds: float
+    after: str
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+def silences(stream: Stream) -> List[Silence]:
+    """All silences in order: before the first event, between events, and after the last one while none was terminal."""
+    events = acting_events(stream)
+    found: List[Silence] = []
+    mark, after = stream["t_headers"] or stream["t_connect"] or 0.0, "the headers" if stream["t_headers"] else "connect"
+    for event in events:
+        found.append(Silence(mark, max(0.0, event["t"] - mark), after))
+        mark, after = event["t"], name_of(event)
+    if terminal_name(stream) is None:
+        found.append(Silence(mark, max(0.0, stream["end"]["t"] - mark), after))
+    return found
+
+
+def longest_silence(stream: Stream) -> Optional[Silence]:
+    return max(silences(stream), key=lambda silence: silence.seconds, default=None)
+
+
+def max_byte_gap(stream: Stream) -> Optional[float]:
+    """The longest time without a single byte, in seconds, from the headers to the end."""
+    if stream["t_headers"] is None:
+        return None
+    marks = [stream["t_headers"]] + [r["t"] for r in stream["reads"] if r["t"] > stream["t_headers"]]
+    marks.append(max(stream["end"]["t"], marks[-1]))
+    return round(max(b - a for a, b in zip(marks, marks[1:])), 3)
+
+
+def pings(stream: Stream, since: float = 0.0, until: float = float("inf")) -> int:
+    """Comments and heartbeat events between ``since`` and ``until``."""
+    times = [comment["t"] for comment in stream["comments"]]
+    times += [event["t"] for event in stream["events"] if is_heartbeat(event)]
+    return sum(1 for t in times if since <= t <= until)
+
+
+#: Seconds after the last event in which counters may still catch up with it.
+SETTLING = 1.0
+#: Seconds at the end of a silence that count: an engine that stops later than its last event has stood since.
+WINDOW = 8.0
+
+
+class Standing(NamedTuple):
+    """What the witnesses said at the end of a silence, over ``seconds``. None or empty: it could not be heard."""
+
+    seconds: float
+    tokens: Optional[float]  # generation tokens, server-wide
+    prompt_tokens: Optional[float]
+    canary_sent: bool
+    canary_progressed: bool
+    clocks: Optional[Clocks]
+    health: Dict[str, int]  # "200", "503", "no answer" -> how often
+
+
+def standing(stream: Stream, silence: Silence) -> Standing:
+    """Hear all witnesses over the end of ``silence``."""
+    until = silence.end
+    since = max(silence.start + min(SETTLING, silence.seconds / 4), until - WINDOW)
+    canary = stream["canary"]
+    return Standing(
+        seconds=until - since,
+        tokens=advanced(stream, "generation_tokens", since, until),
+        prompt_tokens=advanced(stream, "prompt_tokens", since, until),
+        canary_sent=canary is not None,
+        canary_progressed=canary is not None and progressed(cast(Stream, canary)),
+        clocks=read_clocks([s for s in stream["samples"]["processes"] if since <= s["t"] <= until]),
+        health=_tally(stream["samples"]["health"]),
+    )
+
+
+def _tally(answers: List[Endpoint]) -> Dict[str, int]:
+    found: Dict[str, int] = {}
+    for answer in answers:
+        key = str(answer["http_status"]) if answer["state"] == "ok" else "no answer"
+        found[key] = found.get(key, 0) + 1
+    return found

@@ -1,0 +1,47 @@
+"""Do other clients share the server? Its counters are server-wide, so they then say little about one request."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..bundle import Machine, Metrics, Stream, Target
+
+
+def other_traffic(target: Target, machine: Machine, streams: List[Stream]) -> str:
+    """In words when requests ran that were not ours, else ``""``.
+
+    A request of ours may linger after it was closed (a stalled engine never notices), so what runs later than the
+    first stream counts only in numbers that ours cannot reach.
+    """
+    before = target.get("metrics", {})
+    if before.get("running"):
+        return "{:g} requests of others were running before the first stream".format(before["running"] or 0)
+    if before.get("waiting"):
+        return "{:g} requests of others were waiting before the first stream".format(before["waiting"] or 0)
+    ours = len(_requests(streams))
+    finished = _finished(machine.get("metrics", {})) - _finished(before)
+    if _known(before) and _known(machine.get("metrics", {})) and finished > ours:
+        return f"{finished:.0f} requests were finished during the run, {ours} of them ours at most"
+    for sent, stream in enumerate(streams):
+        most = max((m.get("running") or 0.0 for m in stream["samples"]["metrics"] if m.get("state") == "ok"), default=0)
+        if most > len(_requests(streams[: sent + 1])):
+            return f"{most:.0f} requests were running beside the case {stream['case']}"
+    return ""
+
+
+def _requests(streams: List[Stream]) -> List[str]:
+    """One entry per request that was sent: the streams, their canaries, and what was refused before them."""
+    found: List[str] = []
+    for stream in streams:
+        found += [stream["case"]] * (1 + len(stream["retried"]))
+        if stream["canary"] is not None:
+            found.append("canary")
+    return found
+
+
+def _known(metrics: Metrics) -> bool:
+    return metrics.get("state") == "ok" and bool(metrics.get("successes"))
+
+
+def _finished(metrics: Metrics) -> float:
+    return sum((metrics.get("successes") or {}).values())
