@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-hosts test-vllm accuracy lint clean
+.PHONY: help setup demo test test-codex test-hosts test-vllm accuracy lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,10 @@ demo: $(STAMP) ## the incident on this machine: a hanging server is started, dia
 
 test: $(STAMP) ## unit, module, simulator and playbook tests; what this machine cannot do is skipped by name
 	@$(BIN)/python -m pytest -q -m "not hosts and not vllm and not accuracy"
+
+test-codex: $(STAMP) ## the real Codex CLI beside what we send and say of it (the first time downloads 142 MB)
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-codex.txt
+	@$(BIN)/python -m pytest -q -m codex
 
 test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time debootstraps, minutes)
 	@$(BIN)/python -m pytest -q -m hosts

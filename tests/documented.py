@@ -16,6 +16,7 @@ COMMANDS = {
     "make demo": "here",
     "make lint": "ci",
     "make test": "ci",
+    "make test-codex": "ci",
     "make test-hosts": "ci",
     "make test-vllm": "ci",
     "make accuracy": "ci",

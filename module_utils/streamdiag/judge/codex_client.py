@@ -182,7 +182,7 @@ def _unfinished(stream: Stream, error: Optional[_Error], mark: float, idle_timeo
     if end["how"] == "closed":
         return _gives_up(error or _Error("stream closed before response.completed", False))
     if end["how"] == "error":
-        return _gives_up(_Error("network error: error decoding response body", False))
+        return _gives_up(_Error("Transport error: network error: error decoding response body", False))
     silent = max(0.0, end["t"] - mark)
     if silent >= idle_timeout:
         return _idle(mark, silent, idle_timeout)
