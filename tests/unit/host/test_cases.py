@@ -8,6 +8,10 @@ import pytest
 
 from streamdiag.host.cases import CASES, PROMPT, find_case, public_case
 from streamdiag.host.codex import codex_headers
+from streamdiag.host.plan import is_whole
+from streamdiag.host.probe import Server, run_case
+from streamdiag.host.watch import Deadlines
+from tests.diagnosis import simulator
 
 
 def made(name, model="tiny"):
@@ -109,3 +113,29 @@ def test_public_is_simple_with_the_headers_of_the_client():
 def test_a_variant_chooses_the_client(variant, gzip):
     assert find_case("public", "tiny", variant) == public_case("tiny", gzip)
     assert find_case("simple", "tiny", variant) == made("simple")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--dialect", "fork"), ("--dialect", "fork", "--no-responses-compatibility-mode")],
+    ids=["upstream", "fork", "fork without compatibility mode"],
+)
+def test_a_healthy_server_answers_every_case_at_once(tmp_path, arguments):
+    """Whole, and in the first form that was tried."""
+    with simulator(tmp_path, "--model", "tiny", "--tokens-per-second", "400", *arguments) as base_url:
+        streams = [run_case(name, Server(base_url, "tiny"), Deadlines()) for name in CASES]
+    assert {stream["case"]: is_whole(stream) for stream in streams} == dict.fromkeys(CASES, True)
+    assert [stream["case"] for stream in streams if stream["retried"]] == []
+
+
+def test_reasoning_without_an_end_takes_the_whole_budget(tmp_path):
+    """No word of an answer, in the cases that leave room for reasoning."""
+    runaway = ("--model", "tiny", "--tokens-per-second", "400", "--fault", "runaway_reasoning")
+    with simulator(tmp_path, *runaway) as base_url:
+        streams = [run_case(name, Server(base_url, "tiny"), Deadlines()) for name in ("reasoning", "codex")]
+    for stream in streams:
+        kinds = [event["name"] for event in stream["events"]]
+        assert kinds.count("response.reasoning_text.delta") == 512
+        assert "response.output_text.delta" not in kinds
+        end = json.loads(stream["events"][-1]["data"])["response"]  # whole, tools and all
+        assert end["incomplete_details"] == {"reason": "max_output_tokens"}
