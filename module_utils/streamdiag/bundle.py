@@ -193,6 +193,7 @@ class Machine(TypedDict, total=False):
 class Read(TypedDict, total=False):
     t: float
     size: int  # bytes of body that one read of the socket brought
+    not_before: float  # they came after this: the last look that found nothing, else the read before
 
 
 class Piece(TypedDict, total=False):

@@ -125,20 +125,18 @@ def test_stored_run_is_judged_again_to_the_byte(vllm_host: hosts.Host, tmp_path:
     assert stored.read_bytes() == first
 
 
-def test_documented_commands(vllm_host: hosts.Host) -> None:
+def test_documented_commands(gpu43: hosts.Host) -> None:
     """The commands of README and docs for a host called gpu43, word for word, with an inventory that knows it."""
-    if vllm_host.name != "gpu43":
-        pytest.skip("the documented commands name gpu43")
     up, diagnose_it, hold_fault = sorted((c for c, who in COMMANDS.items() if who == "vllm"), key=_order)
-    assert "runs bookworm" in _shell(up, vllm_host)
-    assert "gpu43: HEALTHY" in _shell(diagnose_it, vllm_host)
-    with subprocess.Popen(["bash", "-c", f"exec {hold_fault}"], cwd=ROOT, env=_environment(vllm_host)) as holder:
+    assert "runs bookworm" in _shell(up, gpu43)
+    assert "gpu43: HEALTHY" in _shell(diagnose_it, gpu43)
+    with subprocess.Popen(["bash", "-c", f"exec {hold_fault}"], cwd=ROOT, env=_environment(gpu43)) as holder:
         try:
             deadline = time.monotonic() + 30
-            while hosts.Server(vllm_host).engine_core().state != "T":
+            while hosts.Server(gpu43).engine_core().state != "T":
                 assert time.monotonic() < deadline, "the fault did not come into force"
                 time.sleep(0.2)
-            assert "gpu43: BROKEN, cause engine_stalled" in _shell(diagnose_it, vllm_host)
+            assert "gpu43: BROKEN, cause engine_stalled" in _shell(diagnose_it, gpu43)
         finally:
             holder.terminate()
 

@@ -17,6 +17,7 @@ from ..responses import is_heartbeat, is_streaming, name_of, progressed, termina
 from .cases import CASES, Case, find_case
 from .client import trust_store
 from .endpoints import authorization, describe
+from .priority import going_first
 from .sampler import Sampler
 from .sse import SSEParser
 from .standstill import abandoned, queued, standstill, working
@@ -81,7 +82,8 @@ def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadl
         stream = _new_stream(case, body, server, deadlines)
         companion = _Companion(watch, sampler, server.itself, stream)
         companion.start()
-        _exchange(case, body, server, watch, stream)
+        with going_first():
+            _exchange(case, body, server, watch, stream)
         stream["canary"] = companion.finish()
         stream["samples"] = sampler.samples
     return stream

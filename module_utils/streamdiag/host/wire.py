@@ -36,9 +36,11 @@ class _WatchedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: Optional[float] = None) -> bytes:
         while True:
             wait = self._watch.wait()
+            began = self._watch.now()
             try:
                 data = self._inner.read(max_bytes, wait)
             except httpcore.ReadTimeout:
+                self._watch.nothing_came(began + wait)  # poll(2) looks once more when its time is over
                 continue
             if data:
                 self._watch.bytes_arrived(len(data))

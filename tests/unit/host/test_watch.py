@@ -154,7 +154,16 @@ def test_reads_carry_their_time_and_size(clock):
     for size in (5, 7):
         clock.t += 0.5
         watch.bytes_arrived(size)
-    assert watch.reads == [{"t": 0.5, "size": 5}, {"t": 1.0, "size": 7}]
+    assert watch.reads == [{"t": 0.5, "size": 5, "not_before": 0.0}, {"t": 1.0, "size": 7, "not_before": 0.5}]
+
+
+def test_a_read_knows_the_last_look_that_found_nothing(clock):
+    watch = Watch(DEADLINES)
+    clock.t += 0.5
+    watch.nothing_came(0.4)
+    watch.bytes_arrived(5)
+    watch.bytes_arrived(7)
+    assert [read["not_before"] for read in watch.reads] == [0.4, 0.5]
 
 
 def test_defaults_wait_longest_for_a_server_that_works():
