@@ -138,7 +138,7 @@ def _stands(canary: Stream) -> bool:
     return "end" in canary or canary["silence"] >= CANARY_SILENCE  # ended without progress: silent for good
 
 
-def working(samples: Samples, now: float, silence: float, window: float = 10.0, cpu_patience: float = 60.0) -> bool:
+def working(samples: Samples, now: float, silence: float, window: float = 10.0, cpu_patience: float = 75.0) -> bool:
     """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU time alone only
     until ``cpu_patience`` seconds of silence, because a wait that spins burns CPU time for ever.
     """

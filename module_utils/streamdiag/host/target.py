@@ -14,6 +14,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ..bundle import BUNDLE_VERSION, Endpoint, Observer, Process, Processes, Source, Target, Unit
+from .compatibility import ask_compat_mode
 from .endpoints import get_all, metrics_after
 from .flags import compat_mode, host_and_port, model_name, parse_flags
 from .process import read_environ, read_processes, user_name
@@ -79,6 +80,9 @@ def read_target(wanted: Wanted, become: bool) -> Target:
     endpoints = get_all(base_url, wanted.api_key)
     served = _served_models(endpoints["/v1/models"])
     model, model_source = _model(wanted, served, flags)
+    mode = compat_mode(flags, wanted.compat_flag_on, wanted.compat_flag_off)
+    if mode == "unknown" and endpoints["/health"]["http_status"] == 200:
+        mode = ask_compat_mode(base_url, model, wanted.api_key)
     target = Target(
         bundle_version=BUNDLE_VERSION,
         at=time.time(),
@@ -99,7 +103,7 @@ def read_target(wanted: Wanted, become: bool) -> Target:
         argv=argv,
         environment={name: value for name, value in environment.items() if name.startswith(TELLING)},
         environment_state=environment_state,
-        compat_mode=compat_mode(flags, wanted.compat_flag_on, wanted.compat_flag_off),
+        compat_mode=mode,
         metrics=metrics_after(endpoints, base_url, wanted.api_key),
     )
     clean: Target = redactor.tree(target)

@@ -107,7 +107,8 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
 def _status(facts: Facts, cause: Weighed) -> str:
     """``broken`` when a client does not get its answer; ``degraded`` when it does, late or all at once."""
     if all(sent.completed or flows(sent.stream) for sent in facts.everything_sent):
-        return "broken" if cause.rule.id == "protocol_violation" and not _usable(facts) else "degraded"
+        lost = cause.rule.id == "protocol_violation" and not _usable(facts)
+        return "broken" if lost or cause.rule.id == "tool_call_withheld" else "degraded"
     return "broken"
 
 

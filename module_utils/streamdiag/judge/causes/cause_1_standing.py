@@ -77,6 +77,8 @@ def engine_stalled(facts: Facts) -> Claim:
 def _engine_lives(facts: Facts, sent: StreamFacts) -> str:
     """In words what shows that the engine steps although ``sent`` is silent, else ``""``."""
     standing = sent.standing
+    if any(m.get("awake") == 0 for m in facts.metrics[-1:]):
+        return "the engine is asleep (awake=0), and stands for that reason"
     if standing is not None and standing.tokens:
         return f"{standing.tokens:.0f} tokens in the last {standing.seconds:.0f} s of the silence"
     if standing is not None and standing.canary_progressed:

@@ -7,7 +7,7 @@ from typing import Optional
 from ..arrival import HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
-from .witness import clock_words, held
+from .witness import clock_words, held, nobody_works_on
 
 DEBUG_VARIABLE = "VLLM_DEBUG_LOG_API_SERVER_RESPONSE"
 
@@ -24,6 +24,9 @@ def server_buffering(facts: Facts) -> Claim:
     kept = [s for s in facts.sent if s.stalled and s.name in ("simple", "reasoning", "codex", "padded") and held(s)]
     if kept:
         return _kept_for_good(facts, kept[0])
+    open_ = [s for s in facts.sent if s.stalled and not s.protocol.calls and nobody_works_on(s)]
+    if open_:
+        return _left_open(facts, open_[0])
     told = [s for s in facts.sent if s.completed and s.arrival.pattern in ("one_by_one", "by_count")]
     if not told:
         return not_tested("no stream had enough events to tell")
@@ -41,6 +44,13 @@ def _kept_for_good(facts: Facts, sent: StreamFacts) -> Claim:
     if not beside and facts.traffic:
         return Claim(POSSIBLE, words, summary, "low")
     return Claim(LIKELY, words, summary, "high" if beside else "medium", shared_counters(facts))
+
+
+def _left_open(facts: Facts, sent: StreamFacts) -> Claim:
+    seconds, after = (sent.silence.seconds, sent.silence.after) if sent.silence else (0.0, "the start")
+    words = f"{sent.name}: {seconds:.0f} s of silence after {after}; the engine answered a canary and had no request left"
+    summary = f"The API server on {facts.run['host']} leaves streams open whose work is done: {words}"
+    return Claim(LIKELY, words, summary, "medium", shared_counters(facts))
 
 
 def _debugging(facts: Facts) -> str:

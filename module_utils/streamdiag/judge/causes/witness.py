@@ -73,6 +73,14 @@ def held(sent: StreamFacts) -> float:
     return tokens if tokens >= HELD_TOKENS else 0.0
 
 
+def nobody_works_on(sent: StreamFacts) -> bool:
+    """The engine answered the canary and then had no request left, while ``sent`` was open and silent."""
+    standing, queue = sent.standing, waiting_in_silence(sent)[-4:]
+    if standing is None or not standing.canary_progressed or standing.tokens or halted(standing):
+        return False
+    return len(queue) == 4 and not any(waiting or running for waiting, running in queue)
+
+
 def waiting_in_silence(sent: StreamFacts) -> List[tuple[float, float]]:
     """(waiting, running) of each sample of the scheduler's gauges in the longest silence."""
     if sent.silence is None:
