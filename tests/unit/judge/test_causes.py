@@ -293,7 +293,11 @@ RULES = {
     "truncated": (bundle(truncated()), "stream_truncated", "confirmed"),
     "truncated: not": (bundle(), "stream_truncated", "ruled_out"),
     "truncated: none began": (bundle(refused()), "stream_truncated", "not_tested"),
-    "slow": (bundle(stream(events=text_events(start=20.0))), "slow_generation", "likely"),
+    "slow": (
+        bundle(stream(events=text_events(start=20.0), samples=samples(20.0, cpu_rate=0.9))),
+        "slow_generation",
+        "likely",
+    ),
     "slow: not": (bundle(), "slow_generation", "ruled_out"),
 }
 
@@ -460,7 +464,8 @@ def test_tokens_that_rise_show_no_stalled_engine():
 
 def test_a_canary_that_is_answered_shows_no_stalled_engine():
     one = stalled(seconds=30.0, how="deadline", canary=canary(text_events(), how="closed"))
-    assert verdict_of(bundle(one)) == ("inconclusive", "inconclusive", "low")
+    assert states(bundle(one))["engine_stalled"] == "ruled_out"
+    assert verdict_of(bundle(one)) == ("broken", "server_buffering", "medium")
 
 
 def test_health_that_was_never_asked_is_not_said_to_answer():

@@ -281,7 +281,7 @@ STATUSES = {
         "fail",
         "132 (engine_core)",
     ),
-    "process stopped": ("check-1", bundle(HALTED), "fail", "state T"),
+    "process stopped": ("check-1", bundle(HALTED), "warn", "state T"),
     "restarted": (
         "check-1",
         bundle(target=target(unit=unit(restarts=3)), machine=machine(unit=unit(restarts=3))),

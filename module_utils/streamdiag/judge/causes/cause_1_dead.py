@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
+from ..earlier import old_until
 from ..facts import Facts
 from ..logs import Seen
 from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
@@ -11,30 +12,13 @@ from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
 
 def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
     """Lines of one of ``meanings`` that are about the server which the streams met, not about an earlier one."""
-    old = _old_until(facts)
+    old = old_until(facts)
     for meaning in meanings:
         seen = facts.logs.unit.get(meaning)
         lines = [line for line in seen.lines if line["at"] > old] if seen is not None else []
         if seen is not None and lines:
             return Seen(seen.meaning, lines)
     return None
-
-
-def _old_until(facts: Facts) -> float:
-    """Up to when lines are about a server that was stopped in order, or replaced before the streams; epoch seconds.
-
-    A server reports a dead engine while it is being stopped, so the lines of the stop itself are old, too. "Stopped"
-    without "Stopping" is no order: systemd 252 says it when it restarts what has crashed.
-    """
-    until, stopping = float("-inf"), False
-    for line in facts.logs.unit["stop"].lines if "stop" in facts.logs.unit else []:
-        if line["text"].startswith("Stopping"):
-            until, stopping = float("inf"), True
-        elif stopping:
-            until, stopping = line["at"], False
-    main = [p["started_at"] for p in facts.target.get("processes", {}).get("processes", []) if p["role"] == "main"]
-    answered = any(sent.stream["http_status"] is not None for sent in facts.sent)
-    return max(until, *main) if main and answered else until
 
 
 def _engine_gone(facts: Facts) -> str:

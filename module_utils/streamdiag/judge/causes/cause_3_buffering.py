@@ -48,7 +48,7 @@ def _kept_for_good(facts: Facts, sent: StreamFacts) -> Claim:
 
 def _left_open(facts: Facts, sent: StreamFacts) -> Claim:
     seconds, after = (sent.silence.seconds, sent.silence.after) if sent.silence else (0.0, "the start")
-    words = f"{sent.name}: {seconds:.0f} s of silence after {after}; the engine answered a canary and had no request left"
+    words = f"{sent.name}: {seconds:.0f} s of silence after {after}; the engine answered a canary, and has nothing to do"
     summary = f"The API server on {facts.run['host']} leaves streams open whose work is done: {words}"
     return Claim(LIKELY, words, summary, "medium", shared_counters(facts))
 

@@ -26,7 +26,7 @@ def crash_loop(facts: Facts) -> Claim:
         unit.now("Result") == "start-limit-hit"
         or unit.restarts_during_run > 0
         or (unit.now("SubState") == "auto-restart" and restarts >= LOOP_RESTARTS)
-        or (seen is not None and len(seen.lines) >= LOOP_RESTARTS)
+        or (restarts > 0 and seen is not None and len(seen.lines) >= LOOP_RESTARTS)
     )
     # A count alone may be months old: the server may just be loading.
     perhaps = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
@@ -54,6 +54,11 @@ def service_down(facts: Facts) -> Claim:
         summary = f"Nothing answers at {base_url} on {host}: {refused}"
         return Claim(CONFIRMED, f"{refused}; {facts.unit.reason}", summary, "medium")
     state = facts.unit.state
+    looping = crash_loop(facts)
+    if looping.state == CONFIRMED:
+        return ruled_out(f"it is started again and again: {looping.reason}")
+    if facts.unit.now("ActiveState") == "active" and other_addresses(facts):
+        return ruled_out("it listens elsewhere: " + ", ".join(other_addresses(facts)))
     if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
         summary = f"{facts.server_name} on {host} is not running: it is {state}"
         return Claim(CONFIRMED, f"{state}; {refused}", summary)

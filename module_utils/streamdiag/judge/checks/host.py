@@ -36,6 +36,8 @@ def process_alive(facts: Facts) -> Finding:
         names = ", ".join("{} ({}) in state {}".format(p["pid"], p["role"], p["state"]) for p in halted)
         sampled = next((s.name for s in reversed(facts.sent) if s.stream["samples"]["processes"]), None)
         evidence.insert(0, facts.quote_stream(sampled, names) if sampled else facts.quote("target.json", names))
+        if facts.sent and all(sent.completed for sent in facts.sent):
+            return Finding("warn", observed, "seen standing, and yet every stream completed: " + names, evidence)
         return Finding("fail", observed, "there, but executing nothing: " + names, evidence)
     if not listed:
         return skip("{}; {}".format(facts.unit.state, processes.get("reason", "no process was found")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ...responses import acting_events, is_streaming, name_of
+from ..earlier import old_until
 from ..facts import CLIENT_TIMEOUT, Facts, StreamFacts
 from ..heartbeat import ping_interval
 from ..localise import localise, works
@@ -29,7 +30,9 @@ def server_log(facts: Facts) -> Finding:
     logs = facts.logs
     if logs.unreadable and logs.kernel_unreadable:
         return skip(f"journal: {logs.unreadable}; kernel log: {logs.kernel_unreadable}")
-    seen = [s for id_, s in logs.unit.items() if id_ in TROUBLE]
+    old = old_until(facts)
+    found = [s._replace(lines=[one for one in s.lines if one["at"] > old]) for s in logs.unit.values()]
+    seen = [s for s in found if s.meaning.id in TROUBLE and s.lines]
     seen += [s for id_, s in logs.kernel.items() if id_ in KERNEL_TROUBLE]
     evidence = [facts.quote("journal.json", line["text"]) for s in seen for line in s.lines[:3]]
     unread = [f"{n}: {r}" for n, r in (("journal", logs.unreadable), ("kernel log", logs.kernel_unreadable)) if r]
@@ -39,6 +42,8 @@ def server_log(facts: Facts) -> Finding:
     if unread:
         return skip("; ".join(unread) + "; the part that was read names no trouble")
     observed = f"{len(logs.unit_lines)} lines of the unit, none of trouble"
+    if any(s.meaning.id in TROUBLE for s in logs.unit.values()):
+        observed += " since this server was started"
     return Finding("pass", observed, "no error in the window", [facts.quote("journal.json", observed)])
 
 
