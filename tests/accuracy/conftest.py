@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
 from tests import hosts
 from tests.accuracy import run
+from tests.accuracy.ahead import begun
 from tests.accuracy.catalogue import load
-from tests.accuracy.matrix import FOLDER, Matrix
+from tests.accuracy.matrix import FOLDER, Matrix, Outcome
 from tests.borrow import borrow
 from tests.play import ROOT
 
+Ahead = dict[str, Future[Outcome]]
 MATRIX = pytest.StashKey[Matrix]()
 
 
@@ -25,6 +28,15 @@ def matrix(request: pytest.FixtureRequest) -> Matrix:
     chosen = {getattr(given.get("entry"), "name", "") for given in params}
     folder = FOLDER if chosen.issuperset(names) else FOLDER / "partial"
     return request.config.stash.setdefault(MATRIX, Matrix(names, folder))
+
+
+@pytest.fixture(scope="module")
+def ahead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ahead]:
+    """Node id -> outcome to come, of the module's simulator entries that were selected. The first use begins them."""
+    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    entries = [(item.nodeid, item.callspec.params["entry"]) for item in here if "ahead" in item.fixturenames]
+    with begun(entries, tmp_path_factory.mktemp("ahead")) as outcomes:
+        yield outcomes
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests import hosts
 from tests.accuracy.catalogue import SIMULATOR, VLLM, Entry, load
 from tests.accuracy.matrix import Matrix, Outcome
-from tests.accuracy.run import Settings, on_simulator, on_vllm, prove
+from tests.accuracy.run import Settings, on_vllm, prove
 
 pytestmark = pytest.mark.accuracy
 
@@ -27,8 +28,10 @@ def _params(where: str) -> list[object]:
 
 
 @pytest.mark.parametrize("entry", _params(SIMULATOR))
-def test_simulator(entry: Entry, tmp_path: Path, matrix: Matrix) -> None:
-    prove(entry, matrix, lambda: on_simulator(entry, tmp_path))
+def test_simulator(
+    entry: Entry, matrix: Matrix, ahead: dict[str, Future[Outcome]], request: pytest.FixtureRequest
+) -> None:
+    prove(entry, matrix, ahead[request.node.nodeid].result)
 
 
 @pytest.mark.vllm

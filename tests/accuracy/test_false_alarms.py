@@ -6,6 +6,7 @@ An alarm is any verdict but ``healthy``, any row that fails, and any cause that 
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests import hosts
 from tests.accuracy.catalogue import SIMULATOR, VLLM, Entry
 from tests.accuracy.matrix import HEALTHY, Matrix, Outcome
-from tests.accuracy.run import Settings, on_simulator, on_vllm, prove
+from tests.accuracy.run import Settings, on_vllm, prove
 
 pytestmark = pytest.mark.accuracy
 
@@ -66,8 +67,10 @@ def real() -> list[Entry]:
 
 
 @pytest.mark.parametrize("entry", simulated(), ids=lambda entry: entry.name)
-def test_simulator(entry: Entry, tmp_path: Path, matrix: Matrix) -> None:
-    prove(entry, matrix, lambda: on_simulator(entry, tmp_path), HEALTHY)
+def test_simulator(
+    entry: Entry, matrix: Matrix, ahead: dict[str, Future[Outcome]], request: pytest.FixtureRequest
+) -> None:
+    prove(entry, matrix, ahead[request.node.nodeid].result, HEALTHY)
 
 
 @pytest.mark.vllm

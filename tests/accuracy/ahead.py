@@ -1,0 +1,30 @@
+"""Simulator entries, a few at a time: they mostly wait for silences, and one after the other that takes half an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.accuracy.catalogue import Entry
+from tests.accuracy.matrix import Outcome
+from tests.accuracy.run import on_simulator
+
+#: Few enough that an engine which burns CPU time leaves the others room on two cores.
+AT_A_TIME = 3
+
+
+@contextmanager
+def begun(entries: Iterable[tuple[str, Entry]], folder: Path) -> Iterator[dict[str, Future[Outcome]]]:
+    """Name of a run -> its outcome to come. Those that have not begun at the end of the block never do."""
+    pool = ThreadPoolExecutor(AT_A_TIME)
+    try:
+        outcomes = {}
+        for number, (name, entry) in enumerate(entries):
+            place = folder / str(number)
+            place.mkdir()
+            outcomes[name] = pool.submit(on_simulator, entry, place)
+        yield outcomes
+    finally:
+        pool.shutdown(cancel_futures=True)
