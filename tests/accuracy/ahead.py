@@ -1,4 +1,4 @@
-"""Simulator entries, a few at a time: they mostly wait for silences, and one after the other that takes half an hour."""
+"""Simulator entries, a few at a time: they mostly wait for silences; one after the other they take half an hour."""
 
 from __future__ import annotations
 

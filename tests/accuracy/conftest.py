@@ -11,7 +11,7 @@ import pytest
 from tests import hosts
 from tests.accuracy import run
 from tests.accuracy.ahead import begun
-from tests.accuracy.catalogue import load
+from tests.accuracy.catalogue import Entry, load
 from tests.accuracy.matrix import FOLDER, Matrix, Outcome
 from tests.borrow import borrow
 from tests.play import ROOT
@@ -34,7 +34,8 @@ def matrix(request: pytest.FixtureRequest) -> Matrix:
 def ahead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ahead]:
     """Node id -> outcome to come, of the module's simulator entries that were selected. The first use begins them."""
     here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
-    entries = [(item.nodeid, item.callspec.params["entry"]) for item in here if "ahead" in item.fixturenames]
+    chosen = [(item.nodeid, item.callspec.params["entry"]) for item in here if "ahead" in item.fixturenames]
+    entries = [(name, entry) for name, entry in chosen if isinstance(entry, Entry)]
     with begun(entries, tmp_path_factory.mktemp("ahead")) as outcomes:
         yield outcomes
 
