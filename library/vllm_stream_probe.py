@@ -27,7 +27,7 @@ options:
     type: str
     default: ''
   cases:
-    description: Which cases to run, in this order.
+    description: Which cases to run, in this order, as far as they can add knowledge.
     type: list
     elements: str
     choices: [simple, tools, reasoning, codex, padded, chat, nonstream, tool_turn, public, canary]
@@ -99,8 +99,12 @@ seen:
   type: list
   elements: dict
   returned: always
+not_sent:
+  description: Those of O(cases) that could not add knowledge, each with the reason.
+  type: dict
+  returned: always
 needless:
-  description: Cases that cannot add knowledge any more, each with the reason.
+  description: Further cases that cannot add knowledge any more, each with the reason.
   type: dict
   returned: always
 progress:
@@ -146,7 +150,12 @@ def main() -> None:
     redactor = Redactor()
     redactor.learn(given["api_key"])
     streams, seen = [], given["seen"]
+    not_sent = {}
     for case in given["cases"]:
+        reason = needless(seen, given["public"]).get(case)
+        if reason:
+            not_sent[case] = reason
+            continue
         for variant in given["variants"]:
             stream = run_case(case, server, deadlines, variant)
             streams.append(redactor.tree(stream))
@@ -156,6 +165,7 @@ def main() -> None:
         streams=streams,
         files=[stream_file(stream_name(stream)) for stream in streams],
         seen=seen,
+        not_sent=not_sent,
         needless=needless(seen, given["public"]),
         progress="\n".join(describe_stream(s) for s in streams),
     )

@@ -10,6 +10,8 @@ from ..streams import tokens_asked
 
 #: Tokens that were made and not shown, from which on something keeps an answer. A call's own markup has about a dozen.
 HELD_TOKENS = 16
+#: Tokens by which counts may differ: stop tokens, and a canary that ended in between.
+SLACK = 4
 #: A canary asks for this many tokens; they are counted with those of the stream it was sent beside.
 CANARY_TOKENS = 16
 #: States of proc(5) in words.
@@ -68,7 +70,7 @@ def held(sent: StreamFacts) -> float:
         return 0.0  # what waits in the queue has no tokens yet: they are others'
     tokens = sent.unseen - (CANARY_TOKENS if sent.stream["canary"] is not None else 0)
     asked = tokens_asked(sent.stream)
-    if asked is not None and tokens > asked:
+    if asked is not None and tokens > asked + SLACK:
         return 0.0  # more than the request may have: others made them
     return tokens if tokens >= HELD_TOKENS else 0.0
 
