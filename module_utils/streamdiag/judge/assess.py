@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Iterable, List
 
 from ..store import Bundle, NotABundle
 from .causes import Weighed, shown, to_causes, weigh
-from .causes.rule import NOT_TESTED, POSSIBLE, fix_fields
+from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
 from .checks.possible_causes import judge_possible_causes
 from .codex_client import codex_says
 from .facts import STREAM_ORDER, Facts, StreamFacts, gather
 from .localise import localise
 from .result import SCHEMA_VERSION, Localisation, Result, SkippedCase, TargetRow, ToolError, Verdict
-from .streams import flows, has_delta, row
+from .streams import flows, has_delta, is_responses_stream, row
+
+#: Causes that can be seen through the public URL only.
+_OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
+#: Outcomes of a stream, in a sentence.
+_ENDED = {
+    "stalled": "fell silent",
+    "truncated": "was cut",
+    "failed": "failed",
+    "rejected": "was refused",
+    "unreachable": "got no connection",
+    "incomplete": "did not come to its end",
+}
 
 
 def assess(bundle: Bundle) -> Result:
@@ -86,12 +98,15 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     if facts.probe_broke:
         step = "Run it again; if it stays, report it."
         return _plain("inconclusive", f"Nothing can be said about {host}: {facts.probe_broke}", step, "low")
-    cause = shown(weighed)
+    failing = facts.failing
+    cause = shown(weighed, {sent.name for sent in failing})
     if cause is not None:
         return _caused(_status(facts, cause), cause, fields)
-    bad = next((sent for sent in facts.everything_sent if not sent.completed), None)
-    if bad is not None:
-        return _open(facts, bad, weighed)
+    if failing:
+        return _open(facts, failing[0], weighed)
+    flowing = next((sent for sent in facts.everything_sent if flows(sent.stream)), None)
+    if flowing is not None:
+        return _endless(facts, flowing)
     cases = ", ".join(s.name for s in facts.everything_sent)
     ended = unreachable or (errors[0]["message"] if errors else "")
     if ended:
@@ -106,40 +121,60 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
 
 def _status(facts: Facts, cause: Weighed) -> str:
     """``broken`` when a client does not get its answer; ``degraded`` when it does, late or all at once."""
-    if all(sent.completed or flows(sent.stream) for sent in facts.everything_sent):
-        lost = cause.rule.id == "protocol_violation" and not _usable(facts)
-        return "broken" if lost or cause.rule.id == "tool_call_withheld" else "degraded"
-    return "broken"
+    if facts.failing:
+        return "broken"
+    lost = [cause.rule.id == "protocol_violation" and _lost_on_codex(facts.streams[name]) for name in cause.claim.about]
+    return "broken" if any(lost) or cause.rule.id == "tool_call_withheld" else "degraded"
 
 
-def _usable(facts: Facts) -> bool:
-    """The Codex CLI makes an answer of every stream that breaks the protocol."""
-    broken = [s for s in facts.sent if s.completed and s.protocol.first_fail is not None]
-    return all(codex_says(sent.stream, sent.protocol).outcome == "works" for sent in broken)
+def _lost_on_codex(sent: StreamFacts) -> bool:
+    """The Codex CLI makes no answer of a stream that came to its end."""
+    return is_responses_stream(sent.stream) and codex_says(sent.stream, sent.protocol).outcome != "works"
 
 
 def _open(facts: Facts, bad: StreamFacts, weighed: List[Weighed]) -> Verdict:
-    """No cause is shown: say what happened, what is still possible, and which evidence is missing."""
+    """No cause is shown: say what happened, what is still possible, what else is wrong, what evidence is missing."""
     status, body = bad.stream["http_status"], " ".join(bad.stream["body"].split())[:200]
     words = f"HTTP {status}: {body}" if body else bad.stream["end"]["reason"]
-    possible = [f"{w.rule.id} ({w.claim.reason})" for w in weighed if w.claim.state == POSSIBLE]
-    missing = [f"{w.rule.id}: {w.claim.reason}" for w in weighed if w.claim.state == NOT_TESTED]
-    summary = "The stream {} on {} {} ({}), and no cause is shown by the evidence{}{}".format(
+    possible = _listed(w for w in weighed if w.claim.state == POSSIBLE)
+    besides = _listed(w for w in weighed if w.claim.state in (CONFIRMED, LIKELY))
+    summary = "The stream {} on {} {} ({}), and nothing that was gathered shows why{}{}".format(
         bad.name,
         facts.run["host"],
-        bad.outcome,
+        _ENDED[bad.outcome],
         words,
-        "; possible: " + "; ".join(possible) if possible else "",
-        "; missing: " + "; ".join(missing[:3]) if missing else "",
+        "; possible: " + possible if possible else "",
+        "; seen besides, which does not explain it: " + besides if besides else "",
     )
-    step = "Read the rows that are skipped: each names the evidence that is missing."
+    missing = [w for w in weighed if w.claim.state == NOT_TESTED and (bad in facts.public or w.rule.id not in _OUTSIDE)]
     return Verdict(
         status="inconclusive",
         primary_cause="inconclusive",
         confidence="low",
         summary=summary,
-        next_step=step,
-        doubts=missing,
+        next_step="Read the rows that are skipped: each names the evidence that is missing.",
+        doubts=[f"{w.rule.id}: {w.claim.reason}" for w in missing],
+    )
+
+
+def _listed(weighed: Iterable[Weighed]) -> str:
+    return "; ".join(f"{w.rule.id} ({w.claim.reason})" for w in weighed)
+
+
+def _endless(facts: Facts, flowing: StreamFacts) -> Verdict:
+    """Nothing hangs and nothing was lost, but the end of an answer was not seen."""
+    seconds, count = flowing.stream["end"]["t"], len(flowing.stream["events"]) + flowing.stream["dropped_events"]
+    summary = (
+        f"Nothing hangs on {facts.run['host']}: {flowing.name} was still flowing when the probe ended it after "
+        f"{seconds:.0f} s, {count} events so far; whether its answer has an end was not seen"
+    )
+    return Verdict(
+        status="inconclusive",
+        primary_cause="inconclusive",
+        confidence="low",
+        summary=summary,
+        next_step="Read what it says (the events of its file): a model that repeats itself needs a limit.",
+        doubts=[],
     )
 
 

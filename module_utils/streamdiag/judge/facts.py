@@ -13,7 +13,7 @@ from .protocol import Protocol, read_protocol
 from .result import Quote
 from .silence import Silence, Standing, longest_silence, standing
 from .stacks import StallFacts, describe_stall
-from .streams import outcome
+from .streams import flows, outcome
 from .tokens import unseen
 from .traffic import other_traffic
 
@@ -65,6 +65,11 @@ class StreamFacts(NamedTuple):
     @property
     def stalled(self) -> bool:
         return self.outcome == "stalled"
+
+    @property
+    def afar(self) -> bool:
+        """Sent from the controller: its canary and its counters do not meet the server itself."""
+        return self.stream.get("variant", "").startswith("controller")
 
 
 class UnitFacts(NamedTuple):
@@ -131,6 +136,21 @@ class Facts(NamedTuple):
     def public(self) -> List[StreamFacts]:
         """The streams that went through ``vllm_public_url``."""
         return [s for s in self.everything_sent if s.stream["case"] == "public"]
+
+    @property
+    def failing(self) -> List[StreamFacts]:
+        """The streams that brought no whole answer; not those that flowed until the probe's own limit cut them.
+
+        A host often cannot reach its own public address (hairpin NAT): that counts only where nobody else can.
+        """
+        bad = [s for s in self.everything_sent if not (s.completed or flows(s.stream))]
+        return [s for s in bad if not (s.outcome == "unreachable" and self.came_whole(_from_afar(s)))]
+
+    @property
+    def well_after(self) -> bool:
+        """After the streams ``/health`` answered 200, and no process of the server was gone."""
+        codes = [endpoint["http_status"] for file, endpoint in self.endpoints("/health") if file == MACHINE]
+        return all(code == 200 for code in codes) and not self.vanished
 
     @property
     def first_bad(self) -> Optional[StreamFacts]:
@@ -236,6 +256,12 @@ def stream_facts(name: str, stream: Stream) -> StreamFacts:
         protocol=read_protocol(stream),
         arrival=read_arrival(stream),
     )
+
+
+def _from_afar(sent: StreamFacts) -> str:
+    """The name of the same public stream as the controller sent it; ``""`` for any other."""
+    public = sent.stream["case"] == "public" and not sent.afar
+    return sent.name.replace("public", "public-controller", 1) if public else ""
 
 
 def _vanished(target: Target, machine: Machine, streams: Dict[str, StreamFacts]) -> List[Process]:

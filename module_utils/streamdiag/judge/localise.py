@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..responses import is_streaming
 from .facts import Facts, StreamFacts
-from .streams import tokens_used
+from .tokens import tokens_used
 
 #: Tokens from which on a client should have been shown something; the markup of a call alone has about a dozen.
 SPEECHLESS = 16

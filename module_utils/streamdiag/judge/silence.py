@@ -88,7 +88,7 @@ def standing(stream: Stream, silence: Silence) -> Standing:
         canary_sent=canary is not None,
         canary_progressed=canary is not None and progressed(cast(Stream, canary)),
         clocks=read_clocks([s for s in stream["samples"]["processes"] if since <= s["t"] <= until]),
-        health=_tally(stream["samples"]["health"]),
+        health=_tally([answer for answer in stream["samples"]["health"] if answer["t"] >= silence.start]),
     )
 
 

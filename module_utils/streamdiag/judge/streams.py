@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Optional
 
 from ..bundle import Stream
-from ..responses import FAILED, acting_events, data_of, is_chat, is_streaming, name_of, terminal_name
+from ..responses import FAILED, acting_events, is_chat, is_streaming, name_of, terminal_name
 from .arrival import read_arrival
 from .codex_client import codex_says
 from .protocol import read_protocol
 from .result import StreamRow
 from .silence import longest_silence, max_byte_gap, pings, silences
-from .tokens import advanced
+from .tokens import advanced, final_response, tokens_used
 
 #: Seconds of silence up to which a stream that the probe's own limit cut was flowing: not silent, only not finished.
 FLOWING = 5.0
+#: The part of the tokens that were asked for up to which an answer was clearly cut by something else.
+CLEARLY_LESS = 0.9
 
 
 def outcome(stream: Stream) -> str:
@@ -53,31 +56,16 @@ def is_responses_stream(stream: Stream) -> bool:
 
 
 def flows(stream: Stream) -> bool:
-    """Events were still coming when the probe's own limit cut the stream."""
-    last = silences(stream)[-1:]
-    return stream["end"]["deadline"] == "total" and bool(last) and last[0].seconds < FLOWING
-
-
-def terminal_data(stream: Stream) -> dict[str, object]:
-    """The final response object of a Responses stream or of a non-streaming answer, ``{}`` when it is not known."""
-    for event in reversed(stream["events"]):
-        if name_of(event) == terminal_name(stream):
-            response = data_of(event).get("response")
-            return response if isinstance(response, dict) else {}
-    return {}
+    """Events were still coming, each as late as those before it, when the probe's own limit cut the stream."""
+    gaps = [silence.seconds for silence in silences(stream)[-10:]]
+    usual = 2 * median(gaps[:-1]) if len(gaps) > 2 else 0.0
+    return stream["end"]["deadline"] == "total" and bool(gaps) and gaps[-1] < max(FLOWING, usual)
 
 
 def cut_by_limit(stream: Stream) -> str:
     """``incomplete_details.reason`` of the final response (``max_output_tokens``, …), or ``""``."""
-    details = terminal_data(stream).get("incomplete_details")
+    details = final_response(stream).get("incomplete_details")
     return str(details.get("reason", "")) if isinstance(details, dict) else ""
-
-
-def tokens_used(stream: Stream) -> Optional[int]:
-    """``usage.output_tokens`` of the final response, None when it is not known."""
-    usage = terminal_data(stream).get("usage")
-    used = usage.get("output_tokens") if isinstance(usage, dict) else None
-    return used if isinstance(used, int) else None
 
 
 def tokens_asked(stream: Stream) -> Optional[int]:
@@ -85,6 +73,16 @@ def tokens_asked(stream: Stream) -> Optional[int]:
     body = stream["request_body"]
     asked = body.get("max_output_tokens") if isinstance(body, dict) else None
     return asked if isinstance(asked, int) else None
+
+
+def cut_early(stream: Stream) -> bool:
+    """A token limit lower than the one of the request cut the answer.
+
+    By a clear margin: how a server counts stop tokens and the markup of a call differs by a few.
+    """
+    used, asked = tokens_used(stream), tokens_asked(stream)
+    limit = cut_by_limit(stream) == "max_output_tokens"
+    return limit and used is not None and asked is not None and used < CLEARLY_LESS * asked
 
 
 def end_is_whole(stream: Stream) -> bool:

@@ -15,9 +15,9 @@ def other_traffic(target: Target, machine: Machine, streams: List[Stream]) -> st
     """
     before = target.get("metrics", {})
     if before.get("running"):
-        return "{:g} requests of others were running before the first stream".format(before["running"] or 0)
+        return "{:g} requests were running before the first stream".format(before["running"] or 0)
     if before.get("waiting"):
-        return "{:g} requests of others were waiting before the first stream".format(before["waiting"] or 0)
+        return "{:g} requests were waiting before the first stream".format(before["waiting"] or 0)
     ours = len(_requests(streams))
     finished = _finished(machine.get("metrics", {})) - _finished(before)
     if _known(before) and _known(machine.get("metrics", {})) and finished > ours:

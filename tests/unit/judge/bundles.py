@@ -9,6 +9,7 @@ import copy
 import json
 from pathlib import Path
 
+from streamdiag.bundle import stream_name
 from streamdiag.judge.facts import gather
 from streamdiag.judge.silence import longest_silence, standing
 from streamdiag.store import Bundle, load
@@ -166,6 +167,62 @@ def canary(events=None, how="stopped", t=3.5, **more):
     return {**found, "sent_at": 2.5, **more}
 
 
+def reasoning_events(start=0.2, step=0.1, deltas=20, end="response.completed", **response):
+    """A thought of ``deltas`` deltas and no word after it."""
+    place = {"item_id": "rs_1", "output_index": 0, "content_index": 0}
+    text = "hm " * deltas
+    item = {"id": "rs_1", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
+    last = start + step * deltas
+    found = preamble()
+    found.append(event(start, "response.output_item.added", output_index=0, item={**item, "content": []}))
+    found.append(event(start, "response.content_part.added", **place, part={"type": "reasoning_text", "text": ""}))
+    found += [event(start + step * n, "response.reasoning_text.delta", **place, delta="hm ") for n in range(deltas)]
+    if end:
+        found.append(event(last, "response.reasoning_text.done", **place, text=text))
+        found.append(event(last, "response.content_part.done", **place, part=item["content"][0]))
+        found.append(event(last, "response.output_item.done", output_index=0, item=item))
+        found.append(event(last, end, response={"id": "resp_1", "status": "completed", "output": [item], **response}))
+    return found
+
+
+def call_events(start=0.2, step=0.1, end="response.completed", **response):
+    """A whole function call in three deltas; ``end`` "" for a stream that goes no further."""
+    place, pieces = {"item_id": "fc_1", "output_index": 0}, ['{"pa', 'th": ', '"."}']
+    item = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "list_files", "arguments": ""}
+    whole = {**item, "arguments": "".join(pieces)}
+    last = start + step * 3
+    found = preamble()
+    found.append(event(start, "response.output_item.added", output_index=0, item=item))
+    found += [
+        event(start + step * n, "response.function_call_arguments.delta", **place, delta=piece)
+        for n, piece in enumerate(pieces)
+    ]
+    found.append(event(last, "response.function_call_arguments.done", **place, arguments=whole["arguments"]))
+    found.append(event(last, "response.output_item.done", output_index=0, item=whole))
+    if end:
+        found.append(event(last, end, response={"id": "resp_1", "status": "completed", "output": [whole], **response}))
+    return found
+
+
+def empty_events(at=0.3, **response):
+    """It ends at once and well, and nothing was streamed."""
+    return [*preamble(), event(at, "response.completed", response={"id": "resp_1", "output": [], **response})]
+
+
+def used(tokens, limit=None):
+    """Of a final response: how many tokens it has, and what cut it."""
+    return {"usage": {"output_tokens": tokens}, "incomplete_details": {"reason": limit} if limit else None}
+
+
+CUT = "max_output_tokens"
+
+
+def asked(tokens):
+    """The request of a stream; ``tokens`` None: without a limit, as Codex sends it."""
+    body = {"model": "tiny", "stream": True}
+    return {"request_body": body if tokens is None else {**body, "max_output_tokens": tokens}}
+
+
 def stalled(case="simple", seconds=7.0, events=None, how="stopped", **more):
     """``response.created``, ``response.in_progress``, and nothing moves: the incident."""
     found = stream(case, preamble() if events is None else events, how=how, t=seconds, samples=samples(seconds))
@@ -189,6 +246,30 @@ def mute(case="simple", seconds=30.0, health=0):
     if not health:
         found["samples"]["metrics"] = [no_counters(float(t)) for t in range(int(seconds))]
     return found
+
+
+def public(variant="", events=None, **more):
+    """The same simple stream through the public URL."""
+    return stream("public", events, variant=variant, url="https://llm.example.org/v1/responses", **more)
+
+
+def chat(**more):
+    """A whole chat stream, or with ``how`` and ``t`` a silent one."""
+    kinds = [{"content": "one "}] * 6
+    chunks = [{"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": d}]} for d in kinds]
+    chunks.append({**chunks[0], "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    texts = [*map(json.dumps, chunks), "[DONE]"]
+    events = [dict(event(0.1 * n, "message"), data=text, data_bytes=len(text)) for n, text in enumerate(texts, 1)]
+    body = {"model": "tiny", "stream": True, "max_tokens": 128}
+    given = {"url": "http://127.0.0.1:8000/v1/chat/completions", "request_body": body, **more}
+    return stream("chat", given.pop("events", events), **given)
+
+
+def nonstream():
+    """The answer in one piece."""
+    body = {"model": "tiny", "stream": False, "max_output_tokens": 128}
+    answer = {"content-type": "application/json"}
+    return stream("nonstream", [], body='{"id": "resp_1"}', request_body=body, response_headers=answer)
 
 
 def rejected(status, body="", case="simple"):
@@ -277,7 +358,7 @@ def target(**more):
 
 def machine(**more):
     found = {k: v for k, v in target().items() if k in ("bundle_version", "observer", "unit", "processes", "endpoints")}
-    found.update(at=AT + 60, sockets={**OK, "listening": [socket()], "connections": []}, metrics=counters(0.0, 400.0))
+    found.update(at=AT + 60, sockets={**OK, "listening": [socket()], "connections": []}, metrics=counters(0.0))
     found["gpus"] = {**OK, "driver_version": "575.57.08", "gpus": [gpu()]}
     return {**found, **more}
 
@@ -319,8 +400,9 @@ def bundle(*streams, **parts):
     """A bundle; without more words a healthy one of three streams. ``parts``: run, target, machine, journal."""
     sent = streams or (stream("simple"), stream("tools"), stream("codex"))
     found = {"run": run(), "target": target(), "machine": machine(), "journal": journal(), "stall": None, **parts}
-    names = ["run.json", "target.json", "machine.json", "journal.json"] + [f"stream-{s['case']}.json" for s in sent]
-    return Bundle(streams={s["case"]: s for s in sent}, digests={f"evidence/{n}": "0" * 64 for n in names}, **found)
+    streams = {stream_name(one): one for one in sent}
+    names = ["run.json", "target.json", "machine.json", "journal.json"] + [f"stream-{name}.json" for name in streams]
+    return Bundle(streams=streams, digests={f"evidence/{n}": "0" * 64 for n in names}, **found)
 
 
 def nothing_sent(**parts):

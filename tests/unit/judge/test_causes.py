@@ -16,6 +16,7 @@ from tests.unit.judge.bundles import (
     answer,
     bundle,
     canary,
+    chat,
     clocks,
     counters,
     denied,
@@ -453,8 +454,24 @@ def test_a_prompt_that_mentions_memory_is_no_memory_error():
 
 def test_what_is_missing_lowers_the_confidence():
     assert verdict_of(bundle(stalled())) == ("broken", "engine_stalled", "high")
-    for one in (_NO_COUNTERS, _NO_CLOCKS, _SPINNING):
+    for one in (_NO_CLOCKS, _SPINNING):
         assert verdict_of(bundle(one)) == ("broken", "engine_stalled", "medium")
+
+
+def test_without_counters_only_what_no_filter_can_do_is_a_stalled_engine():
+    # A filter of /v1/responses keeps the canary silent, too; it stops no process, and does not keep chat silent.
+    assert verdict_of(bundle(_NO_COUNTERS)) == ("broken", "engine_stalled", "low")
+    halted = fresh(bundle(_NO_COUNTERS)).streams["simple"]
+    halted["samples"]["processes"] = [clocks(float(t), state="T") for t in range(20)]
+    silent_chat = chat(events=[], how="deadline", t=20.0, samples=_NO_COUNTERS["samples"], canary=canary())
+    for streams in ([halted], [_NO_COUNTERS, silent_chat]):
+        one = bundle(*streams)
+        assert verdict_of(one) == ("broken", "engine_stalled", "medium")
+        assert "counters could not be read" in assess(one)["verdict"]["doubts"][0]
+    assert verdict_of(bundle(_NO_COUNTERS, chat()))[0] == "inconclusive"
+    nothing_read = fresh(bundle(_NO_COUNTERS)).streams["simple"]
+    nothing_read["samples"]["processes"] = []
+    assert states(bundle(nothing_read))["engine_stalled"] == "possible"
 
 
 def test_tokens_that_rise_show_no_stalled_engine():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..facts import Facts
 from ..result import Cause, Check
@@ -36,9 +36,9 @@ _BY_ID: Dict[str, Rule] = {
 }
 
 #: A memory kill or a GPU fault explains a dead engine, and a dead engine a service that is down: causes before effects.
+#: What hangs comes before what is refused: a server without tools refuses them whether or not its engine stands.
 ORDER: Tuple[str, ...] = (
     "auth_rejected",
-    "request_rejected",
     "api_server_stalled",
     "out_of_memory",
     "gpu_fault",
@@ -53,6 +53,7 @@ ORDER: Tuple[str, ...] = (
     "compat_mode_filtering",
     "tool_call_withheld",
     "awaiting_tool_output",
+    "request_rejected",
     "stream_truncated",
     "protocol_violation",
     "server_buffering",
@@ -86,18 +87,23 @@ def weigh(facts: Facts) -> List[Weighed]:
     return found
 
 
-def shown(weighed: List[Weighed]) -> Optional[Weighed]:
+def shown(weighed: List[Weighed], failing: Set[str]) -> Optional[Weighed]:
     """The cause that the verdict names: the first that is confirmed, else the first that is likely.
 
-    What only contributes is named when nothing else is.
+    ``failing``: the names of the streams that brought no answer. A cause is named only when it explains one of them, or
+    when there is none; what only contributes only then, and when nothing else is shown.
     """
-    main = [w for w in weighed if not w.rule.contributing]
-    for found in (main, weighed):
+    main = [w for w in weighed if not w.rule.contributing and _explains(w, failing)]
+    for found in (main, [] if failing else weighed):
         for state in (CONFIRMED, LIKELY):
             for one in found:
                 if one.claim.state == state:
                     return one
     return None
+
+
+def _explains(weighed: Weighed, failing: Set[str]) -> bool:
+    return not failing or not weighed.claim.about or bool(failing & set(weighed.claim.about))
 
 
 def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str, str]) -> List[Cause]:

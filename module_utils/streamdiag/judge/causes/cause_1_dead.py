@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+import re
+from typing import List, Optional, Set
 
 from ..earlier import old_until
-from ..facts import Facts
+from ..facts import Facts, StreamFacts
 from ..logs import Seen
-from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
+from .witness import engine_lives, engines
 
 
 def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
@@ -27,13 +29,31 @@ def _engine_gone(facts: Facts) -> str:
     return ", ".join("{} {}".format(p["role"], p["pid"]) for p in gone)
 
 
+def _harmed(facts: Facts) -> List[StreamFacts]:
+    """The streams that a dead engine, a lack of memory or a broken GPU can explain.
+
+    None that was refused or flowed; one through the public URL only where the server was not well afterwards.
+    """
+    own = [s for s in facts.failing if s in facts.sent and s.outcome != "rejected"]
+    return own or ([] if facts.well_after else [s for s in facts.public if not s.completed])
+
+
+def _works_all_the_same(facts: Facts, harmed: List[StreamFacts]) -> str:
+    """In words when the engine works before every stream that needs an explanation, else ``""``.
+
+    With several engines the one that lives need not be the one that has the stream.
+    """
+    signs = [engine_lives(facts, s) if s.stalled else "" for s in harmed]
+    return signs[0] if engines(facts) < 2 and all(signs) else ""
+
+
 def engine_dead(facts: Facts) -> Claim:
     """The engine core process died: its lines in the journal, its process gone, ``/health`` 503."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    bad = [s for s in facts.sent if not s.completed]
+    bad = _harmed(facts)
     if not bad:
-        return ruled_out("every stream completed")
+        return ruled_out("no stream failed that a dead engine could explain")
     witnesses: List[str] = []
     lines = _fatal(facts, "engine_dead")
     if lines is not None:
@@ -69,10 +89,14 @@ def out_of_memory(facts: Facts) -> Claim:
     kills = facts.logs.kernel.get("oom_kill")
     ours = [line for line in (kills.lines if kills else []) if _is_ours(line["text"], facts)]
     lines = _fatal(facts, "out_of_memory")
-    if not facts.first_bad:
-        return ruled_out("every stream completed") if facts.sent else not_tested("no stream was sent")
+    harmed = _harmed(facts)
+    if not harmed:
+        return _nothing_to_explain(facts, "a lack of memory")
     if ours or lines is not None:
         text = ours[0]["text"] if ours else (lines.lines[0]["text"] if lines else "")
+        works = _works_all_the_same(facts, harmed)
+        if works:
+            return Claim(POSSIBLE, f"{text.strip()[:300]}; but {works}")
         summary = "{} on {} ran out of memory: {}".format(facts.server_name, facts.run["host"], text.strip()[:200])
         return Claim(CONFIRMED, text.strip()[:300], summary)
     if facts.logs.unreadable or facts.logs.kernel_unreadable:
@@ -90,17 +114,39 @@ def _is_ours(text: str, facts: Facts) -> bool:
 
 def gpu_fault(facts: Facts) -> Claim:
     """A CUDA error or an Xid in the window, or a GPU that is lost."""
-    if not facts.first_bad:
-        return ruled_out("every stream completed") if facts.sent else not_tested("no stream was sent")
-    lines = _fatal(facts, "cuda_error", "nccl") or facts.logs.kernel.get("xid")
+    harmed = _harmed(facts)
+    if not harmed:
+        return _nothing_to_explain(facts, "a GPU")
+    lines = _fatal(facts, "cuda_error", "nccl") or _xid(facts)
     gpus = facts.machine.get("gpus", {})
     lost = [gpu.get("lost", "") for gpu in gpus.get("gpus", []) if gpu.get("lost")]
     if lines is not None or lost:
         text = lines.lines[0]["text"].strip() if lines is not None else lost[0]
+        works = _works_all_the_same(facts, harmed)
+        if works:
+            return Claim(POSSIBLE, f"{text[:300]}; but {works}")
         return Claim(CONFIRMED, text[:300], "A GPU of {} failed: {}".format(facts.run["host"], text[:200]))
     if gpus.get("state") != "ok" or facts.logs.kernel_unreadable:
         return not_tested(gpus.get("reason") or facts.logs.kernel_unreadable or "the GPUs were not looked at")
     return ruled_out("no CUDA error, no Xid, every GPU answers")
+
+
+def _xid(facts: Facts) -> Optional[Seen]:
+    """Xid lines of the kernel log, without those that name a process which is none of this server's."""
+    seen = facts.logs.kernel.get("xid")
+    known = {str(p["pid"]) for p in facts.target.get("processes", {}).get("processes", [])}
+    lines = [line for line in (seen.lines if seen else []) if not known or _pids(line["text"]) <= known]
+    return Seen(seen.meaning, lines) if seen is not None and lines else None
+
+
+def _pids(text: str) -> Set[str]:
+    return set(re.findall(r"\bpid=(\d+)", text))
+
+
+def _nothing_to_explain(facts: Facts, what: str) -> Claim:
+    if not facts.sent:
+        return not_tested("no stream was sent")
+    return ruled_out(f"no stream failed that {what} could explain")
 
 
 RULES = (

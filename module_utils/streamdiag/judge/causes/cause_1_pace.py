@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
-
 from ..arrival import HELD_BACK
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
-from ..streams import cut_by_limit, flows, tokens_asked, tokens_used
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
-from .witness import HELD_TOKENS, clock_words, halted, waiting_in_silence
+from ..streams import cut_by_limit, flows, tokens_asked
+from ..tokens import ENOUGH_DELTAS, tokens_used
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
+from .witness import HELD_TOKENS, began, canary_answered, clock_words, gauges, halted, keeps_tokens, works_on
 
 #: Share of the KV cache in use from which there is no room for another request.
 FULL = 0.95
@@ -16,34 +15,54 @@ FULL = 0.95
 REASONING_BUDGET = 256
 #: Seconds of silence in which reasoning that is not shown looks like a hang to a person.
 NOTICEABLE = 2.0
-
-
-def _late(facts: Facts) -> List[StreamFacts]:
-    """Streams on loopback that fell silent for good, or for so long that clients notice."""
-    return [s for s in facts.sent if s.stalled or (s.silence is not None and s.silence.seconds > SLOW)]
+#: Tokens per second from which on a long stream is a long answer; slower, people wait for the words.
+BRISK = 10.0
 
 
 def queue_saturated(facts: Facts) -> Claim:
     """Requests wait while others run and tokens rise: our turn does not come. vllm:num_requests_waiting."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    late = _late(facts)
+    late = [s for s in facts.sent if s.stalled or (s.silence is not None and s.silence.seconds > SLOW)]
     if not late:
         return ruled_out("no stream had to wait")
-    for sent in late:
-        queue = waiting_in_silence(sent)
-        if not queue:
-            continue
-        most = max(waiting for waiting, _running in queue)
-        seconds = sent.silence.seconds if sent.silence else 0.0
-        numbers = f"{most:g} waiting, {queue[-1][1]:g} running, {sent.unseen or 0:.0f} tokens for others"
-        words = f"{sent.name}: {numbers} in {seconds:.0f} s of silence"
-        waited = [waiting > 0 and running > 0 for waiting, running in queue]
-        if sum(waited) >= 0.8 * len(waited) and sent.unseen and len(waited) >= 3:
-            return Claim(CONFIRMED, words, f"The queue on {facts.run['host']} is full; {words}")
-    if all(not waiting_in_silence(sent) for sent in late):
+    queued = [s for s in late if _waits_its_turn(s)]
+    if queued:
+        words = _queue_words(queued[0])
+        summary = f"The queue on {facts.run['host']} is full: {words}"
+        return Claim(CONFIRMED, words, summary, about=names(queued))
+    if all(not gauges(sent) for sent in late):
         return not_tested("/metrics does not say how many requests wait")
-    return ruled_out("the scheduler's queue was empty in the silence")
+    return ruled_out(_no_queue(late[0]))
+
+
+def _waits_its_turn(sent: StreamFacts) -> bool:
+    """Nothing of an engine has come, and meanwhile requests wait, others run and get tokens. vLLM serves in order."""
+    queue = gauges(sent)
+    if sent.silence is None or began(sent.silence) or not sent.unseen or len(queue) < 3:
+        return False
+    answered = canary_answered(sent)
+    if answered is not None and answered < sent.silence.end - 1.0:
+        return False  # it came later and was served earlier
+    return sum(1 for sample in queue if sample.waiting and sample.running) >= 0.8 * len(queue)
+
+
+def _queue_words(sent: StreamFacts) -> str:
+    queue, seconds = gauges(sent), sent.silence.seconds if sent.silence else 0.0
+    most, running = max(sample.waiting for sample in queue), max(sample.running for sample in queue)
+    tokens = f"{sent.unseen or 0:.0f} tokens were made for others"
+    return f"{sent.name} waited {seconds:.0f} s for its turn: {most:g} waiting, {running:g} running, {tokens}"
+
+
+def _no_queue(sent: StreamFacts) -> str:
+    queue = gauges(sent)
+    if not any(sample.waiting for sample in queue):
+        return f"{sent.name}: no other request was waiting in its silence"
+    if sent.silence is not None and began(sent.silence):
+        return f"{sent.name}: requests wait, but it had its turn already: it fell silent after {sent.silence.after}"
+    if not sent.unseen:
+        return f"{sent.name}: requests wait, but nobody gets a token"
+    return f"{sent.name}: requests wait, but not all the time, or a later one was served before it"
 
 
 def kv_cache_exhausted(facts: Facts) -> Claim:
@@ -53,41 +72,49 @@ def kv_cache_exhausted(facts: Facts) -> Claim:
     silent = [s for s in facts.sent if s.stalled]
     if not silent:
         return ruled_out("no stream fell silent")
-    sent = silent[0]
-    queue = waiting_in_silence(sent)
-    if not queue:
+    if all(not gauges(sent) for sent in silent):
         return not_tested("/metrics does not say how many requests wait")
-    if halted(sent.standing):
+    if any(halted(sent.standing) for sent in silent):
         return ruled_out("a process of the server stands, so its gauges do too")
+    stuck = [s for s in silent if not s.unseen and gauges(s) and all(g.waiting and not g.running for g in gauges(s))]
+    if not stuck:
+        last = gauges(silent[0])[-1:]
+        numbers = [f"{g.waiting:g} waiting, {g.running:g} running, {silent[0].unseen or 0:.0f} tokens" for g in last]
+        return ruled_out("".join(numbers) or "requests ran, or none waited")
+    waiting = gauges(stuck[0])[-1].waiting
     usage = max((m.get("kv_cache_usage") or 0.0 for m in facts.metrics), default=0.0)
-    words = f"{sent.name}: {queue[-1][0]:g} waiting, none running, no token, KV cache {usage:.0%} full"
-    if sent.unseen or not all(waiting > 0 and running == 0 for waiting, running in queue):
-        return ruled_out(f"{queue[-1][0]:g} waiting, {queue[-1][1]:g} running, {sent.unseen or 0:.0f} tokens")
+    words = f"{stuck[0].name}: {waiting:g} waiting, none running, no token, KV cache {usage:.0%} full"
     summary = f"No request can start on {facts.run['host']}: {words}"
-    return Claim(CONFIRMED, words, summary) if usage >= FULL else Claim(LIKELY, words, summary, "medium")
+    if usage >= FULL:
+        return Claim(CONFIRMED, words, summary, about=names(stuck))
+    summary += "; what they wait for (cache blocks, a grammar, another host's cache) the counters do not say"
+    return Claim(LIKELY, words, summary, "medium", about=names(stuck))
 
 
 def runaway_reasoning(facts: Facts) -> Claim:
-    """A whole budget of tokens is spent on reasoning that reaches the client, and no word of an answer follows."""
+    """A request without a limit of its own is answered with reasoning until something else cuts it.
+
+    A limited one proves little: small reasoning models spend 500 tokens and more on a question that needs none.
+    """
     asked = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not asked:
         return not_tested("no stream got far enough to tell")
     endless = [s for s in asked if _only_reasoning(s)]
     if not endless:
         return ruled_out("every answer went beyond its reasoning, or had none")
-    long = [s for s in endless if (_made(s) or s.protocol.tally.reasoning) >= REASONING_BUDGET]
-    words = "; ".join(
-        f"{s.name}: {s.protocol.tally.reasoning} reasoning deltas, then the budget of {tokens_asked(s.stream)} tokens "
-        "was spent, and no word of an answer"
-        for s in long or endless
-    )
-    if not long:
-        return Claim(POSSIBLE, words + "; the budget is too small to tell")
+    long = [s for s in endless if _thought(s) >= REASONING_BUDGET]
+    unlimited = [s for s in long if tokens_asked(s.stream) is None]
+    words = "; ".join(_thought_words(s) for s in unlimited or long or endless)
+    ended = next((s.name for s in asked if _went_beyond(s)), "")
+    if ended:
+        return Claim(POSSIBLE, f"{words}; {ended} came to the end of its reasoning", about=names(endless))
+    if not unlimited:
+        return Claim(POSSIBLE, f"{words}; that may just be a long thought", about=names(endless))
     summary = (
         f"The model on {facts.run['host']} reasons without an end: {words}. A client without a limit of its own waits "
         "until the context is full"
     )
-    return Claim(LIKELY, words, summary, "high" if len(long) > 1 else "medium")
+    return Claim(LIKELY, words, summary, "high" if len(long) > 1 else "medium", about=names(long))
 
 
 def _only_reasoning(sent: StreamFacts) -> bool:
@@ -96,9 +123,23 @@ def _only_reasoning(sent: StreamFacts) -> bool:
     return tally.reasoning > 0 and not tally.text and not tally.arguments and cut
 
 
-def _made(sent: StreamFacts) -> Optional[float]:
-    """Tokens of this very request, by the server's own usage."""
-    return tokens_used(sent.stream)
+def _went_beyond(sent: StreamFacts) -> bool:
+    tally = sent.protocol.tally
+    return tally.reasoning > 0 and bool(tally.text or tally.arguments or sent.protocol.calls)
+
+
+def _thought(sent: StreamFacts) -> int:
+    """Tokens of reasoning: by the server's own usage, else one for each delta."""
+    return tokens_used(sent.stream) or sent.protocol.tally.reasoning + sent.stream["dropped_events"]
+
+
+def _thought_words(sent: StreamFacts) -> str:
+    asked = tokens_asked(sent.stream)
+    if flows(sent.stream):
+        cut = "still going when the probe ended it after {:.0f} s".format(sent.stream["end"]["t"])
+    else:
+        cut = "cut by the limit of its context" if asked is None else f"cut by its own limit of {asked}"
+    return f"{sent.name}: {_thought(sent)} tokens of reasoning and no word of an answer, {cut}"
 
 
 def reasoning_hidden(facts: Facts) -> Claim:
@@ -106,36 +147,44 @@ def reasoning_hidden(facts: Facts) -> Claim:
 
     ``include_reasoning: false``, a parser that drops the thought, or a filter; without tools in the request.
     """
-    plain = [s for s in facts.sent if s.name in ("simple", "reasoning", "padded") and s.completed]
-    if not plain:
+    plain = [s for s in facts.sent if s.name in ("simple", "reasoning", "padded")]
+    whole = [s for s in plain if s.completed]
+    found = [(s, _hidden(facts, s)) for s in whole]
+    hidden = [(s, words) for s, words in found if words]
+    thinking = [s for s in facts.sent if works_on(facts, s) and (s in plain or any(map(keeps_tokens, whole)))]
+    if hidden or thinking:
+        words = hidden[0][1] if hidden else _thinks(thinking[0])
+        summary = f"The model on {facts.run['host']} works and its client is not shown it: {words}"
+        about = names([*(s for s, _words in hidden), *thinking])
+        return Claim(CONFIRMED if hidden else LIKELY, words, summary, "high" if hidden else "medium", about=about)
+    if not whole:
         return not_tested("no stream without tools came to its end")
-    for sent in plain:
-        words = _hidden(facts, sent)
-        if words:
-            summary = f"The model on {facts.run['host']} works and its client is not shown it: {words}"
-            return Claim(CONFIRMED, words, summary, "high", () if _made(sent) else shared_counters(facts))
-    return ruled_out("what was made was shown: " + ", ".join(s.name for s in plain))
+    return ruled_out("what was made was shown: " + ", ".join(names(whole)))
 
 
 def _hidden(facts: Facts, sent: StreamFacts) -> str:
+    """In words which tokens of a stream that came to its end were never shown, else ``""``."""
     tally = sent.protocol.tally
     if not (tally.text or tally.reasoning or tally.arguments):
-        made = _made(sent) or (0 if facts.traffic else sent.unseen) or 0
-        missing = sent.protocol.first_fail is None  # else the text is in the final response: it got lost, not hidden
-        return (
-            f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
-            if made >= HELD_TOKENS and missing
-            else ""
-        )
+        made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
+        if made < HELD_TOKENS or sent.protocol.first_fail is not None:
+            return ""  # the text is in the final response only: it got lost, not hidden
+        return f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
     silence, unseen = sent.silence, sent.unseen or 0
-    queued = any(waiting for waiting, _running in waiting_in_silence(sent))
-    if silence is None or silence.seconds < NOTICEABLE or unseen < 2 * HELD_TOKENS or facts.traffic or queued:
+    if silence is None or silence.seconds < NOTICEABLE or unseen < 2 * HELD_TOKENS or facts.traffic:
         return ""
-    if tally.text + tally.reasoning < 3 or sent.arrival.pattern in HELD_BACK:
+    if any(sample.waiting for sample in gauges(sent)) or sent.arrival.pattern in HELD_BACK:
         return ""
+    if tally.text + tally.reasoning < ENOUGH_DELTAS:
+        return ""  # one delta for everything: that is a coarse stream, not a hidden thought
     return (
         f"{sent.name}: {unseen:.0f} tokens in {silence.seconds:.1f} s of silence after {silence.after}, then it went on"
     )
+
+
+def _thinks(sent: StreamFacts) -> str:
+    silence = sent.silence.seconds if sent.silence else 0.0
+    return f"{sent.name}: {sent.unseen or 0:.0f} tokens in {silence:.0f} s of silence, and more to the very end of it"
 
 
 def client_timeout(facts: Facts) -> Claim:
@@ -154,7 +203,7 @@ def client_timeout(facts: Facts) -> Claim:
         f"The streams on {facts.run['host']} complete, but later than clients wait: {words}. A client that gives up "
         f"after {limit:.0f} s sees a hang"
     )
-    return Claim(CONFIRMED, words, summary)
+    return Claim(CONFIRMED, words, summary, about=names(late))
 
 
 def slow_generation(facts: Facts) -> Claim:
@@ -163,24 +212,38 @@ def slow_generation(facts: Facts) -> Claim:
     moving = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not moving:
         return not_tested("no stream completed") if facts.sent else not_tested("no stream was sent")
-    quiet = [s for s in moving if s.silence is not None and s.silence.seconds > SLOW]
-    long = [s for s in moving if s.stream["end"]["t"] > limit]
+    quiet = [s for s in moving if s.silence is not None and s.silence.seconds > SLOW and not _explained(facts, s)]
+    long = [s for s in moving if s.stream["end"]["t"] > limit and _pace(s) < BRISK and not _explained(facts, s)]
     if not quiet and not long:
-        return ruled_out(f"no silence over {SLOW:.0f} s, none took longer than {limit:.0f} s")
+        return ruled_out(f"no silence over {SLOW:.0f} s, and nothing under {BRISK:.0f} tokens/s for {limit:.0f} s")
     sent = (quiet or long)[0]
     seconds, silence = sent.stream["end"]["t"], sent.silence.seconds if sent.silence else 0.0
-    tally = sent.protocol.tally
-    deltas = tally.text + tally.reasoning + tally.arguments
     words = "{}: {} deltas in {:.0f} s, longest silence {:.0f} s{}; {}".format(
         sent.name,
-        deltas,
+        _deltas(sent),
         seconds,
         silence,
         "" if sent.completed else ", still flowing when the probe ended it",
         clock_words(sent.standing),
     )
     summary = f"The streams on {facts.run['host']} are slow, not hung: {words}"
-    return Claim(CONFIRMED if long else LIKELY, words, summary, "high" if long else "medium")
+    about = names([*quiet, *long])
+    return Claim(CONFIRMED if long else LIKELY, words, summary, "high" if long else "medium", about=about)
+
+
+def _explained(facts: Facts, sent: StreamFacts) -> bool:
+    """The silence was one of a queue, or the engine made tokens in it that were not shown: both have their own name."""
+    return _waits_its_turn(sent) or (not facts.traffic and (sent.unseen or 0) >= 2 * HELD_TOKENS)
+
+
+def _deltas(sent: StreamFacts) -> int:
+    tally = sent.protocol.tally
+    return tally.text + tally.reasoning + tally.arguments + sent.stream["dropped_events"]
+
+
+def _pace(sent: StreamFacts) -> float:
+    """Tokens per second over the whole stream: by the server's own usage, else one for each delta."""
+    return (tokens_used(sent.stream) or _deltas(sent)) / max(sent.stream["end"]["t"], 0.001)
 
 
 _SILENT = ("symptom-silence", "step-1", "step-3", "step-5")

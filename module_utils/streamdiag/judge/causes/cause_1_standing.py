@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import List, Tuple
+
+from ...responses import acting_events, is_chat
 from ..facts import Facts, StreamFacts
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
-from .witness import clock_words, clocks_stand, halted, health_asked, health_silent, held, stalled, waiting_in_silence
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
+from .witness import (
+    clock_words,
+    clocks_stand,
+    engine_lives,
+    engines,
+    gauges,
+    halted,
+    health_asked,
+    health_silent,
+    slowest_health,
+    stalled,
+)
+
+#: Seconds. An event loop that runs answers ``/health`` in milliseconds.
+SLOW_HEALTH = 0.5
 
 
 def api_server_stalled(facts: Facts) -> Claim:
@@ -12,6 +29,9 @@ def api_server_stalled(facts: Facts) -> Claim:
     if not facts.sent:
         return not_tested("no stream was sent")
     silent = stalled(facts)
+    blocked = [s for s in facts.sent if loop_blocks(s)]
+    if not silent and blocked:
+        return _blocks_now_and_then(facts, blocked)
     if not silent:
         return ruled_out("there was no connection" if facts.all_unreachable else "no stream fell silent")
     mute = [s for s in silent if health_silent(facts, s)]
@@ -36,22 +56,43 @@ def api_server_stalled(facts: Facts) -> Claim:
     return Claim(CONFIRMED, reason, summary)
 
 
+def loop_blocks(sent: StreamFacts) -> bool:
+    """Events came in bursts, and ``/health`` was as slow as they: the event loop stood between them, not a buffer."""
+    return sent.completed and sent.arrival.pattern == "bursts" and slowest_health(sent) > SLOW_HEALTH
+
+
+def _blocks_now_and_then(facts: Facts, blocked: List[StreamFacts]) -> Claim:
+    sent = blocked[0]
+    words = f"{sent.name}: {sent.arrival.words}; /health took up to {slowest_health(sent):.1f} s meanwhile"
+    summary = f"The event loop of the API server on {facts.run['host']} blocks again and again: {words}"
+    return Claim(LIKELY, words, summary, "medium", about=names(blocked))
+
+
 def engine_stalled(facts: Facts) -> Claim:
     """Tokens stand, a canary beside the stream stands too, and so do the engine's process clocks."""
     if not facts.sent:
         return not_tested("no stream was sent")
-    begun = [s for s in stalled(facts) if not health_silent(facts, s)]
+    if any(m.get("awake") == 0 for m in facts.metrics[-1:]):
+        return ruled_out("the engine is asleep (awake=0), and stands for that reason")
+    silent = [s for s in facts.everything_sent if s.stalled and not s.afar]
+    begun = [s for s in silent if not health_silent(facts, s)]
     if not begun:
-        done = [s.name for s in facts.sent if s.completed]
-        return ruled_out("streams completed: {}".format(", ".join(done)) if done else "no stream fell silent")
-    sent = begun[0]
+        return ruled_out("the API server itself stands" if silent else "no stream fell silent")
+    signs = [engine_lives(facts, s) for s in begun]
+    standing = [s for s, sign in zip(begun, signs) if not sign]
+    if standing:
+        return _stands(facts, standing)
+    if engines(facts) > 1:
+        return _one_of_several(facts, begun, signs[0])
+    return ruled_out(signs[0])
+
+
+def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
+    sent, about = found[0], names(found)
     standing = sent.standing
     if standing is None or sent.silence is None:
-        return Claim(POSSIBLE, "the silence was not sampled")
-    alive = _engine_lives(facts, sent)
-    if alive:
-        return ruled_out(alive)
-    tokens = "token counters not readable" if standing.tokens is None else f"0 tokens in {standing.seconds:.0f} s"
+        return Claim(POSSIBLE, f"{sent.name}: the silence was not sampled", about=about)
+    tokens = "no counters" if standing.tokens is None else f"{standing.tokens:.0f} tokens in {standing.seconds:.0f} s"
     canary = "the canary stood too" if standing.canary_sent else "no canary was sent"
     silence = f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
     closer = [one.sentence for one in facts.stall.processes if one.role == "engine_core"]
@@ -61,34 +102,69 @@ def engine_stalled(facts: Facts) -> Claim:
         f"open; {canary}; {clock_words(standing)}"
     )
     if not standing.canary_sent:
-        return Claim(POSSIBLE, reason, summary, "low")
-    queue = waiting_in_silence(sent)
-    if queue and not halted(standing) and all(waiting > 0 and running == 0 for waiting, running in queue):
-        return Claim(POSSIBLE, reason + "; requests wait and none runs: see kv_cache_exhausted", summary, "low")
-    same_stack = facts.stall.same_stack("engine_core")
-    if standing.tokens is not None and (clocks_stand(standing) or same_stack):
-        return Claim(CONFIRMED, reason, summary)
-    if clocks_stand(standing) and (halted(standing) or same_stack):
-        return Claim(LIKELY, reason, summary, "high", ("the server's counters could not be read",))
+        return Claim(POSSIBLE, reason, summary, "low", about=about)
+    queue = gauges(sent)
+    if queue and not halted(standing) and all(sample.waiting and not sample.running for sample in queue):
+        return Claim(
+            POSSIBLE, reason + "; requests wait and none runs: see kv_cache_exhausted", summary, "low", about=about
+        )
+    state, strength, doubts = _weight(facts, found)
+    return Claim(state, reason, summary, strength, doubts, about)
+
+
+def _weight(facts: Facts, found: List[StreamFacts]) -> Tuple[str, str, Tuple[str, ...]]:
+    """State, strength and doubts of a claim that the engine stands, by its clocks and its stacks."""
+    sent = found[0]
+    stands, cannot_run = clocks_stand(sent.standing), halted(sent.standing)
+    known = sent.standing is not None and sent.standing.clocks is not None
+    same, moves = _stacks(facts)
+    doubts = [_moved_later(facts, sent)]
+    if not cannot_run and not is_chat(sent.stream) and not acting_events(sent.stream):
+        doubts.append("not even response.created came, which the API server sends before the engine has the request")
+    if sent.standing is None or sent.standing.tokens is None:
+        # A filter in the API server keeps the canary silent, too; it does not keep chat silent.
+        doubts.append("the server's counters could not be read")
+        sure = cannot_run or same or any(is_chat(other.stream) for other in found)
+        state = LIKELY if known or same else POSSIBLE
+        return state, "high" if sure else "medium", _said(doubts)
+    if stands or (same and not known):
+        return CONFIRMED, "high", _said(doubts)
+    if same:
+        return LIKELY, "high", _said(doubts)
     # Without clocks, or with an engine that burns CPU time: a compilation or a spinning wait cannot be told apart.
-    return Claim(LIKELY, reason, summary, "medium", shared_counters(facts))
+    if moves and known:
+        doubts.append("the stacks of its processes move, so it may be compiling")
+    return LIKELY, "medium", _said(doubts)
 
 
-def _engine_lives(facts: Facts, sent: StreamFacts) -> str:
-    """In words what shows that the engine steps although ``sent`` is silent, else ``""``."""
-    standing = sent.standing
-    if any(m.get("awake") == 0 for m in facts.metrics[-1:]):
-        return "the engine is asleep (awake=0), and stands for that reason"
-    if standing is not None and standing.tokens:
-        return f"{standing.tokens:.0f} tokens in the last {standing.seconds:.0f} s of the silence"
-    if standing is not None and standing.canary_progressed:
-        return "a canary beside the silent stream was answered"
-    if held(sent):
-        return f"{sent.name}: {held(sent):.0f} tokens were made in its silence, so the engine did its work"
-    for name in ("chat", "nonstream"):
-        if facts.came_whole(name):
-            return f"{name} came whole after it"
-    return ""
+def _said(doubts: List[str]) -> Tuple[str, ...]:
+    return tuple(doubt for doubt in doubts if doubt)
+
+
+def _stacks(facts: Facts) -> Tuple[bool, bool]:
+    """Whether engine cores and workers stood at the same stacks twice, and whether one of them moved."""
+    seen = [facts.stall.same_stack(role) for role in ("engine_core", "worker")]
+    return True in seen and False not in seen, False in seen
+
+
+def _moved_later(facts: Facts, sent: StreamFacts) -> str:
+    """In words when the counters rose after the stream had been given up, else ``""``."""
+    last = [m.get("generation_tokens") for m in sent.stream["samples"]["metrics"] if m["state"] == "ok"][-1:]
+    after = facts.machine.get("metrics", {}).get("generation_tokens")
+    if not last or last[0] is None or after is None or after <= last[0]:
+        return ""
+    return f"{after - last[0]:.0f} tokens were made after {sent.name} had been given up, so it steps again"
+
+
+def _one_of_several(facts: Facts, begun: List[StreamFacts], sign: str) -> Claim:
+    """With data parallelism the canary may have met another engine than the stream."""
+    sent = begun[0]
+    words = f"{sent.name} stood, and {sign}, but the server has {engines(facts)} engines"
+    if not halted(sent.standing):
+        return Claim(POSSIBLE, words + ": the one that has the stream may stand", about=names(begun))
+    words += f": {clock_words(sent.standing)}"
+    summary = f"One engine of {facts.server_name} on {facts.run['host']} stopped stepping: {words}"
+    return Claim(LIKELY, words, summary, "high", about=names(begun))
 
 
 def engine_asleep(facts: Facts) -> Claim:
@@ -96,13 +172,15 @@ def engine_asleep(facts: Facts) -> Claim:
     known = [m for m in facts.metrics if m.get("awake") is not None]
     if not known:
         return not_tested("/metrics does not say whether the engine is awake")
-    if known[-1].get("awake") == 0:
-        return Claim(
-            CONFIRMED,
-            "awake=0",
-            "The engine on {} is asleep (sleep mode): it takes requests and does not step".format(facts.run["host"]),
-        )
-    return ruled_out("awake=1")
+    if known[-1].get("awake") != 0:
+        return ruled_out("awake=1")
+    if facts.sent and not facts.failing:
+        return ruled_out("awake=0, and the streams came all the same")
+    return Claim(
+        CONFIRMED,
+        "awake=0",
+        "The engine on {} is asleep (sleep mode): it takes requests and does not step".format(facts.run["host"]),
+    )
 
 
 _SILENT = ("symptom-silence", "step-1", "step-3", "step-5")
@@ -112,7 +190,7 @@ RULES = (
         "api_server_stalled",
         1,
         api_server_stalled,
-        ("symptom-health", "symptom-accepted", "step-1", "check-1", "check-3"),
+        ("symptom-health", "symptom-accepted", "symptom-silence", "step-1", "check-1", "check-3"),
         ("symptom-health", "symptom-accepted"),
         "{resume}{restart}",
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import List
 
-from ...responses import acting_events, name_of
+from ...responses import acting_events, data_of, is_chat, is_streaming, name_of
 from ..facts import Facts, StreamFacts
 from ..heartbeat import ping_flag, ping_interval
+from ..protocol.item import CALLS
 from ..silence import pings
-from ..streams import has_delta, tokens_used
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
-from .witness import HELD_TOKENS, held
+from ..streams import cut_by_limit, has_delta, tokens_asked
+from ..tokens import tokens_used
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
+from .witness import HELD_TOKENS, held, keeps_tokens, works_on
 
 #: Cases whose request has tools.
 WITH_TOOLS = ("tools", "codex", "tool_turn")
@@ -31,18 +33,40 @@ def tool_call_withheld(facts: Facts) -> Claim:
     simple = facts.streams.get("simple")
     if simple is None or not simple.completed or not has_delta(simple.stream):
         return ruled_out("the stream without tools shows no answer either")
-    for sent in asked:
-        made = _kept(facts, sent)
-        if not made:
-            continue
-        ending = "then it completed" if sent.completed else "and the stream stays silent"
-        words = f"{sent.name}: {made:.0f} tokens, no call, no text, {ending}; simple came whole"
-        parser = facts.logs.unit.get("tool_parser")
-        if parser is not None:
-            words += "; journal: " + " ".join(parser.lines[0]["text"].split())[:200]
-        summary = f"The server on {facts.run['host']} does not pass tool calls on: {words}"
-        return Claim(CONFIRMED, words, summary, "high", () if tokens_used(sent.stream) else shared_counters(facts))
-    return ruled_out("what was made with tools was shown: " + ", ".join(s.name for s in asked))
+    found = [s for s in asked if _kept(facts, s)]
+    if not found:
+        return ruled_out("what was made with tools was shown: " + ", ".join(names(asked)))
+    sent = found[0]
+    ending = "then it completed" if sent.completed else "and the stream stays silent"
+    words = f"{sent.name}: {_kept(facts, sent):.0f} tokens, no call, no text, {ending}; simple came whole"
+    parser = facts.logs.unit.get("tool_parser")
+    if parser is not None:
+        words += "; journal: " + " ".join(parser.lines[0]["text"].split())[:200]
+    summary = f"The server on {facts.run['host']} does not pass tool calls on: {words}"
+    if sent.completed:
+        doubts = shared_counters(facts) if tokens_used(sent.stream) is None else ()
+        return Claim(CONFIRMED, words, summary, "high", doubts + _may_be_thought(facts, sent), names(found))
+    return _open(facts, found, words, summary)
+
+
+def _open(facts: Facts, found: List[StreamFacts], words: str, summary: str) -> Claim:
+    """What a parser keeps comes to its end all the same; a stream that stays open has other explanations, too."""
+    sent, about = found[0], names(found)
+    if facts.target.get("compat_mode") == "on":
+        return Claim(POSSIBLE, words + "; compatibility mode is on, and may be what keeps it", about=about)
+    if facts.traffic and tokens_asked(sent.stream) is None:
+        return Claim(POSSIBLE, f"{words}; but {facts.traffic}, so they may be others' tokens", about=about)
+    if any(keeps_tokens(other) for other in facts.sent if other.completed) and works_on(facts, sent):
+        return Claim(POSSIBLE, words + "; they may be a thought that is not shown", about=about)
+    return Claim(LIKELY, words, summary, "medium" if facts.traffic else "high", shared_counters(facts), about)
+
+
+def _may_be_thought(facts: Facts, sent: StreamFacts) -> tuple[str, ...]:
+    """The doubt of a call that may never have been made, because a thought that is not shown used the budget up."""
+    hides = any(keeps_tokens(facts.streams[name]) for name in ("simple", "reasoning") if facts.came_whole(name))
+    if not hides or cut_by_limit(sent.stream) != "max_output_tokens":
+        return ()
+    return ("answers without tools show fewer deltas than tokens, so these may be a thought that is not shown",)
 
 
 def _kept(facts: Facts, sent: StreamFacts) -> float:
@@ -51,7 +75,9 @@ def _kept(facts: Facts, sent: StreamFacts) -> float:
     if tally.text or tally.reasoning or tally.arguments or sent.protocol.calls:
         return 0.0
     if sent.stalled:
-        return 0.0 if facts.traffic and not facts.came_whole("simple") else held(sent)
+        return held(sent)
+    if sent.protocol.first_fail is not None:
+        return 0.0  # what is missing is in the final response: it broke the protocol, and was not kept back
     made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
     return float(made) if made >= HELD_TOKENS else 0.0
 
@@ -64,29 +90,34 @@ def awaiting_tool_output(facts: Facts) -> Claim:
     open_ = [s for s in asked if s.stalled and _ends_with_call(s)]
     if not open_:
         return ruled_out("no stream stayed open after a finished call")
-    sent = open_[0]
+    sent, about = open_[0], names(open_)
     standing = sent.standing
     lives = standing is not None and (standing.canary_progressed or bool(standing.tokens))
     seconds = sent.silence.seconds if sent.silence else 0.0
     words = f"{sent.name}: {seconds:.0f} s of silence after a whole call of {sent.protocol.calls[-1].name}"
     words += "; a canary beside it was answered" if lives else "; no canary was answered"
     summary = f"The server on {facts.run['host']} holds the stream open after a finished tool call: {words}"
-    if not lives and not facts.came_whole("tool_turn"):
-        return Claim(POSSIBLE, words, summary, "low")
+    if works_on(facts, sent):
+        return Claim(POSSIBLE, f"{words}; but {sent.unseen or 0:.0f} tokens were made after the call", about=about)
     if facts.came_whole("tool_turn"):
-        return Claim(CONFIRMED, words + "; the second turn, with the output, came whole", summary)
-    return Claim(LIKELY, words, summary, "medium")
+        return Claim(CONFIRMED, words + "; the second turn, with the output, came whole", summary, about=about)
+    if not lives:
+        return Claim(POSSIBLE, words, summary, "low", about=about)
+    return Claim(LIKELY, words, summary, "medium", about=about)
 
 
 def _ends_with_call(sent: StreamFacts) -> bool:
     events = acting_events(sent.stream)
     whole = any(call.complete for call in sent.protocol.calls)
-    return whole and bool(events) and name_of(events[-1]) in _END_OF_CALL
+    if not whole or not events or name_of(events[-1]) not in _END_OF_CALL:
+        return False
+    item = data_of(events[-1]).get("item")
+    return not isinstance(item, dict) or item.get("type") in CALLS
 
 
 def no_heartbeat(facts: Facts) -> Claim:
     """A silence longer than the server's ping interval, and no ping in it. Upstream vLLM promises none."""
-    accepted = [s for s in facts.sent if s.stream["http_status"] == 200 and s.name != "nonstream"]
+    accepted = [s for s in facts.sent if s.stream["http_status"] == 200 and _may_ping(s)]
     if not accepted:
         return not_tested("no stream was accepted")
     interval = ping_interval(facts)
@@ -105,7 +136,13 @@ def no_heartbeat(facts: Facts) -> Claim:
     if not promised:
         return Claim(POSSIBLE, words + "; upstream vLLM sends none on /v1/responses")
     words += f", due every {interval:.0f} s"
-    return Claim(CONFIRMED, words, f"The heartbeat of the server on {facts.run['host']} does not come: {words}")
+    summary = f"The heartbeat of the server on {facts.run['host']} does not come: {words}"
+    return Claim(CONFIRMED, words, summary, about=names(mute))
+
+
+def _may_ping(sent: StreamFacts) -> bool:
+    """The heartbeat is one of /v1/responses, in streams."""
+    return is_streaming(sent.stream) and not is_chat(sent.stream)
 
 
 RULES = (

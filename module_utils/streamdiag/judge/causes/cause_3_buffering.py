@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional, Tuple
 
 from ..arrival import HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out, shared_counters
-from .witness import clock_words, held, nobody_works_on
+from .cause_1_standing import loop_blocks
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
+from .witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
 
+#: Cases of which something must be shown although no call is made.
+_WITHOUT_A_CALL = ("simple", "reasoning", "codex", "padded")
 DEBUG_VARIABLE = "VLLM_DEBUG_LOG_API_SERVER_RESPONSE"
 
 
@@ -20,37 +23,46 @@ def server_buffering(facts: Facts) -> Claim:
     if late:
         words = f"{late[0].name}: {late[0].arrival.words}{_debugging(facts)}"
         summary = f"The server on {facts.run['host']} holds events back, on loopback too: {words}"
-        return Claim(CONFIRMED, words, summary)
-    kept = [s for s in facts.sent if s.stalled and s.name in ("simple", "reasoning", "codex", "padded") and held(s)]
+        if any(loop_blocks(s) for s in late):
+            return Claim(POSSIBLE, words + "; but /health is slow, too: see api_server_stalled", about=names(late))
+        return Claim(CONFIRMED, words, summary, about=names(late))
+    kept = [s for s in facts.sent if s.stalled and s.name in _WITHOUT_A_CALL and held(s)]
     if kept:
-        return _kept_for_good(facts, kept[0])
+        return _kept_for_good(facts, kept)
     open_ = [s for s in facts.sent if s.stalled and not s.protocol.calls and nobody_works_on(s)]
     if open_:
-        return _left_open(facts, open_[0])
+        return _left_open(facts, open_)
     told = [s for s in facts.sent if s.completed and s.arrival.pattern in ("one_by_one", "by_count")]
     if not told:
         return not_tested("no stream had enough events to tell")
     return ruled_out(f"{told[0].name}: {told[0].arrival.words}")
 
 
-def _kept_for_good(facts: Facts, sent: StreamFacts) -> Claim:
+def _kept_for_good(facts: Facts, kept: List[StreamFacts]) -> Claim:
+    sent, about = kept[0], names(kept)
     beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
     words = (
-        f"{sent.name}: {held(sent):.0f} tokens were made for it and none of them was sent; {clock_words(sent.standing)}"
+        f"{sent.name}: {held(sent):.0f} tokens were made in its silence and never sent; {clock_words(sent.standing)}"
     )
     if beside:
         words += "; {} came whole, so it is the stream of /v1/responses that is held".format(" and ".join(beside))
     summary = f"The API server on {facts.run['host']} keeps what the engine made: {words}"
+    if works_on(facts, sent):
+        return Claim(POSSIBLE, words + "; but the engine still works on it, so it may be a thought", about=about)
     if not beside and facts.traffic:
-        return Claim(POSSIBLE, words, summary, "low")
-    return Claim(LIKELY, words, summary, "high" if beside else "medium", shared_counters(facts))
+        return Claim(POSSIBLE, f"{words}; but {facts.traffic}, so they may be others' tokens", about=about)
+    return Claim(LIKELY, words, summary, "high" if beside else "medium", shared_counters(facts), about)
 
 
-def _left_open(facts: Facts, sent: StreamFacts) -> Claim:
+def _left_open(facts: Facts, open_: List[StreamFacts]) -> Claim:
+    sent, about = open_[0], names(open_)
     seconds, after = (sent.silence.seconds, sent.silence.after) if sent.silence else (0.0, "the start")
-    words = f"{sent.name}: {seconds:.0f} s of silence after {after}; the engine answered a canary, and has nothing to do"
+    silence = f"{seconds:.0f} s of silence after {after}"
+    words = f"{sent.name}: {silence}; the engine answered a canary, and has nothing to do"
+    if engines(facts) > 1:
+        return Claim(POSSIBLE, f"{words}; but the server has {engines(facts)} engines", about=about)
     summary = f"The API server on {facts.run['host']} leaves streams open whose work is done: {words}"
-    return Claim(LIKELY, words, summary, "medium", shared_counters(facts))
+    return Claim(LIKELY, words, summary, "medium", shared_counters(facts), about)
 
 
 def _debugging(facts: Facts) -> str:
@@ -66,21 +78,28 @@ def proxy_buffering(facts: Facts) -> Claim:
     loopback, problem = _pair(facts)
     if loopback is None:
         return not_tested(problem)
-    for sent in facts.public:
-        words = _held_outside(loopback, sent)
-        if words:
-            who = "a client that accepts gzip" if "gzip" in sent.name else "every client"
-            if who == "every client" and sent.name == "public-controller" and facts.came_whole("public"):
-                continue  # not on the host itself: that is the network's, see network_stall
-            summary = f"What stands before the server on {facts.run['host']} holds its streams back for {who}: {words}"
-            return Claim(CONFIRMED, words, summary)
-    return ruled_out("public streams arrive as those on loopback: " + ", ".join(s.name for s in facts.public))
+    held_back = [(s, _held_outside(loopback, s)) for s in _through_the_proxy(facts)]
+    found = [(s, words) for s, words in held_back if words]
+    if not found:
+        return ruled_out("public streams arrive as those on loopback: " + ", ".join(names(facts.public)))
+    sent, words = found[0]
+    about = names(s for s, _words in found)
+    if sent.stalled and not engine_lives(facts, sent):
+        return Claim(POSSIBLE, words + "; but nothing shows that the engine made its tokens", about=about)
+    who = "clients that accept gzip" if all("gzip" in name for name in about) else "every client"
+    summary = f"What stands before the server on {facts.run['host']} holds its streams back for {who}: {words}"
+    return Claim(CONFIRMED, words, summary, about=about)
+
+
+def _through_the_proxy(facts: Facts) -> List[StreamFacts]:
+    """The public streams, without those of the controller that the host itself got whole: they are the network's."""
+    return [s for s in facts.public if not (s.afar and facts.came_whole(s.name.replace("-controller", "")))]
 
 
 def _held_outside(loopback: StreamFacts, sent: StreamFacts) -> str:
     encoding = sent.stream["response_headers"].get("content-encoding", "")
     compressed = f"; content-encoding {encoding}" if encoding else ""
-    if sent.stalled and sent.stream["t_connect"] is not None and not sent.name.startswith("public-controller"):
+    if sent.stalled and sent.stream["t_connect"] is not None and not sent.afar:
         seconds = sent.silence.seconds if sent.silence else 0.0
         return f"{sent.name}: {seconds:.0f} s of silence, while {loopback.name} came whole on loopback{compressed}"
     if not sent.completed:
@@ -94,28 +113,31 @@ def proxy_interference(facts: Facts) -> Claim:
     loopback, problem = _pair(facts)
     if loopback is None:
         return not_tested(problem)
-    for sent in facts.public:
-        if sent.name.startswith("public-controller") and facts.came_whole(sent.name.replace("-controller", "")):
-            continue  # the host itself gets it whole: that is the network's
-        words = _spoilt(sent)
-        if words:
-            summary = f"What stands before the server on {facts.run['host']} spoils its streams: {words}"
-            return Claim(CONFIRMED, words, summary)
-    return ruled_out("public streams are whole: " + ", ".join(s.name for s in facts.public))
+    spoilt = [(s, _spoilt(s)) for s in _through_the_proxy(facts)]
+    found = [(s, words) for s, words in spoilt if words]
+    if not found:
+        return ruled_out("public streams are whole: " + ", ".join(names(facts.public)))
+    sent, words = found[0]
+    about = names(s for s, _words in found)
+    summary = f"What stands before the server on {facts.run['host']} spoils its streams: {words}"
+    unreached = sent.outcome == "unreachable"
+    if unreached and facts.came_whole(sent.name.replace("public", "public-controller", 1)):
+        return Claim(POSSIBLE, f"{words}; the controller reaches it, only the host itself does not", about=about)
+    return Claim(LIKELY if unreached else CONFIRMED, words, summary, "medium" if unreached else "high", about=about)
 
 
 def _spoilt(sent: StreamFacts) -> str:
     stream = sent.stream
     if sent.outcome in ("truncated", "failed", "rejected", "unreachable"):
-        status = f"HTTP {stream['http_status']}: {' '.join(stream['body'].split())[:160]}" if stream["body"] else ""
-        return "{}: {} after {:.1f} s; {}; simple came whole on loopback".format(
-            sent.name, sent.outcome, stream["end"]["t"], status or stream["end"]["reason"]
-        )
+        body = " ".join(stream["body"].split())[:160]
+        status = f"HTTP {stream['http_status']}: {body}" if body else stream["end"]["reason"]
+        seconds = stream["end"]["t"]
+        return f"{sent.name}: {sent.outcome} after {seconds:.1f} s ({status}); simple came whole on loopback"
     fail = sent.protocol.first_fail
     return f"{sent.name}: {fail.words}; on loopback the events are whole" if sent.completed and fail else ""
 
 
-def _pair(facts: Facts) -> tuple[Optional[StreamFacts], str]:
+def _pair(facts: Facts) -> Tuple[Optional[StreamFacts], str]:
     """The loopback stream that the public ones are compared with, or why there is none."""
     if not facts.public:
         return None, facts.run.get("skipped_cases", {}).get("public", "no public URL was given (vllm_public_url)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..facts import Facts
-from ..streams import has_delta
-from .rule import LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
+from ...responses import acting_events, name_of
+from ..facts import Facts, StreamFacts
+from .rule import LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 from .witness import held
 
 
@@ -20,21 +20,44 @@ def compat_mode_filtering(facts: Facts) -> Claim:
     silent = [s for s in facts.sent if s.stalled and s.name not in ("chat", "nonstream")]
     if not silent:
         return not_tested(f"compatibility mode is {mode}; only a controlled restart could show its effect")
-    sent = silent[0]
     beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
-    if not held(sent) and not beside:
+    made = [s for s in silent if held(s)]
+    if not made and not beside:
         return not_tested("the stream is silent, and nothing shows that its tokens were made")
-    shown = "nothing of it" if not has_delta(sent.stream) else "not all of it"
-    words = f"{sent.name}: compatibility mode is {mode}; {held(sent):.0f} tokens were made, {shown} was sent"
+    sent = (made or silent)[0]
+    words = _shown(sent)
+    if held(sent):
+        words += f", while {held(sent):.0f} tokens were made"
     if beside:
         words += "; {} came whole".format(" and ".join(beside))
-    if mode != "on":
-        return Claim(POSSIBLE, words)
-    summary = (
-        f"Compatibility mode of {facts.server_name} on {facts.run['host']} seems to filter events: {words}. "
-        "A restart without it proves it"
-    )
-    return Claim(LIKELY, words, summary, "medium")
+    about = names(made or silent)
+    if mode == "on":
+        summary = (
+            f"Compatibility mode of {facts.server_name} on {facts.run['host']} seems to filter events: it is on, and "
+            f"{words}. A restart without it proves it"
+        )
+        doubts = () if beside else shared_counters(facts)
+        return Claim(LIKELY, f"compatibility mode is on; {words}", summary, "medium", doubts, about)
+    if _cut_short(sent) and beside:
+        summary = (
+            f"Something in {facts.server_name} on {facts.run['host']} filters the events of /v1/responses, as "
+            f"compatibility mode does where a build has it: {words}"
+        )
+        return Claim(LIKELY, f"whether there is such a mode is not known; {words}", summary, "low", about=about)
+    return Claim(POSSIBLE, f"if this build has such a mode: {words}", about=about)
+
+
+def _shown(sent: StreamFacts) -> str:
+    events = acting_events(sent.stream)
+    if not events:
+        return f"{sent.name} got not one event"
+    count = "1 event" if len(events) == 1 else f"{len(events)} events"
+    return f"{sent.name} got {count} up to {name_of(events[-1])}"
+
+
+def _cut_short(sent: StreamFacts) -> bool:
+    """``response.created`` came alone: the API server sends ``response.in_progress`` with it, before the engine."""
+    return [name_of(event) for event in acting_events(sent.stream)] == ["response.created"]
 
 
 RULES = (

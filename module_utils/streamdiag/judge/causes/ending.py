@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from ...responses import FAILED, acting_events, data_of, name_of
 from ..facts import Facts, StreamFacts
-from ..streams import cut_by_limit, tokens_asked, tokens_used
-from .rule import CONFIRMED, Claim, Rule, not_tested, ruled_out
+from ..streams import cut_early, tokens_asked
+from ..tokens import tokens_used
+from .rule import CONFIRMED, Claim, Rule, names, not_tested, ruled_out
+
+#: Seconds around a stream in which a line of the log may be about it.
+AROUND = 2.0
+#: The line of a traceback that names the exception: of Python itself, or behind vLLM's prefix.
+_RAISED = re.compile(r"(?:^|[\s\]])(?:\w+\.)*\w*(?:Error|Exception)\b: ")
+#: An event that the server itself found wrong: the fork's words, and pydantic's. Not "invalid", which is of requests.
+_OWN_VALIDATION = re.compile(r"\bfailed validation|\bvalidation (?:error|failed)", re.IGNORECASE)
 
 
 def stream_truncated(facts: Facts) -> Claim:
@@ -16,19 +26,29 @@ def stream_truncated(facts: Facts) -> Claim:
     cut = [s for s in begun if s.outcome == "truncated"]
     if not cut:
         return ruled_out("no stream ended without a terminal event")
-    traceback = facts.logs.unit.get("asgi") or facts.logs.unit.get("traceback")
-    words = (
-        traceback.lines[0]["text"].strip()[:200]
-        if traceback
-        else facts.logs.unreadable or "no traceback in the journal"
-    )
     events = acting_events(cut[0].stream)
     last = name_of(events[-1]) if events else "the headers"
+    words = _last_words(facts, cut[0])
     reason = "{} ended after {}: {}; {}".format(cut[0].name, last, cut[0].stream["end"]["reason"], words)
     summary = "The server on {} cuts streams: {} ended after {} without a terminal event; {}".format(
         facts.run["host"], cut[0].name, last, words
     )
-    return Claim(CONFIRMED, reason, summary)
+    return Claim(CONFIRMED, reason, summary, about=names(cut))
+
+
+def _last_words(facts: Facts, cut: StreamFacts) -> str:
+    """What the unit's log says at the time of the cut: of a stop in order, else of the exception."""
+    if facts.logs.unreadable:
+        return facts.logs.unreadable
+    start, end = cut.stream["at"] - AROUND, cut.stream["at"] + cut.stream["end"]["t"] + AROUND
+    lines = [line["text"].strip() for line in facts.logs.unit_lines if start <= line["at"] <= end]
+    stop = next((text for text in lines if text.startswith("Stopping ")), "")
+    if stop:
+        return f"systemd was stopping the unit: {stop[:200]}"
+    raised = [text for text in lines if _RAISED.search(text)]
+    traceback = [text for text in lines if "Traceback (most recent call last)" in text or "Exception in ASGI" in text]
+    found = raised[-1:] or traceback[:1]
+    return f"the log at that time: {found[0][:200]}" if found else "no exception in the log at that time"
 
 
 def output_limit(facts: Facts) -> Claim:
@@ -39,12 +59,12 @@ def output_limit(facts: Facts) -> Claim:
     told = [s for s in done if tokens_used(s.stream) is not None and tokens_asked(s.stream) is not None]
     if not told:
         return not_tested("no answer says how many tokens it has")
-    for sent in told:
-        used, asked = tokens_used(sent.stream) or 0, tokens_asked(sent.stream) or 0
-        if cut_by_limit(sent.stream) == "max_output_tokens" and used < asked:
-            words = f"{sent.name}: asked for {asked} tokens, cut after {used} by the token limit"
-            summary = f"A token limit of the server on {facts.run['host']} cuts answers short: {words}"
-            return Claim(CONFIRMED, words, summary)
+    short = [s for s in told if cut_early(s.stream)]
+    if short:
+        used, asked = tokens_used(short[0].stream), tokens_asked(short[0].stream)
+        words = f"{short[0].name}: asked for {asked} tokens, cut after {used} by a token limit"
+        summary = f"A token limit of the server on {facts.run['host']} cuts answers short: {words}"
+        return Claim(CONFIRMED, words, summary, about=names(short))
     return ruled_out("no limit but the one that was asked for cut an answer")
 
 
@@ -55,10 +75,10 @@ def protocol_violation(facts: Facts) -> Claim:
     if wrong:
         words = f"{wrong[0].name}: {_breaks(wrong[0])}"
         summary = f"The server on {facts.run['host']} breaks the protocol of its streams: {words}"
-        return Claim(CONFIRMED, words, summary)
+        return Claim(CONFIRMED, words, summary, about=names(wrong))
     if not done:
         return not_tested("no stream completed")
-    return ruled_out("the events of {} are in order".format(", ".join(s.name for s in done)))
+    return ruled_out("the events of {} are in order".format(", ".join(names(done))))
 
 
 def _breaks(sent: StreamFacts) -> str:
@@ -72,7 +92,9 @@ def _breaks(sent: StreamFacts) -> str:
     data = data_of(ends[-1])
     error = data.get("error") or (data.get("response") or {}).get("error") or data
     message = str(error.get("message", error)) if isinstance(error, dict) else str(error)
-    return f"{name_of(ends[-1])}: {' '.join(message.split())[:200]}" if "valid" in message.lower() else ""
+    if not _OWN_VALIDATION.search(message):
+        return ""
+    return f"the server took back its own event: {name_of(ends[-1])}: {' '.join(message.split())[:200]}"
 
 
 RULES = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..facts import Facts, StreamFacts
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 
 def network_stall(facts: Facts) -> Claim:
     """Through the same public URL the host gets the stream whole, and the controller does not."""
-    afar = [s for s in facts.public if s.name.startswith("public-controller")]
+    afar = [s for s in facts.public if s.afar]
     if not afar:
         return not_tested(facts.run.get("skipped_cases", {}).get("public", "no stream was sent from elsewhere"))
     bad = [s for s in afar if not s.completed]
@@ -19,10 +19,14 @@ def network_stall(facts: Facts) -> Claim:
     if here is None or not here.completed:
         return ruled_out("the host itself does not get it whole through the public URL")
     words = f"{sent.name}: {_how(sent)}; {here.name}, from the host itself, came whole"
-    if sent.stream["http_status"] is None and sent.stream["t_connect"] is None:
-        return Claim(POSSIBLE, words + "; the controller may just not be let in")
+    about = names(bad)
+    if sent.outcome not in ("stalled", "truncated"):
+        return Claim(POSSIBLE, words + "; the controller may just not be let in", about=about)
+    if not facts.well_after:
+        return Claim(POSSIBLE, words + "; but the server itself was not well afterwards", about=about)
     summary = f"The network between this controller and {facts.run['host']} loses the stream: {words}"
-    return Claim(CONFIRMED if sent.stalled else LIKELY, words, summary, "high" if sent.stalled else "medium")
+    state, strength = (CONFIRMED, "high") if sent.stalled else (LIKELY, "medium")
+    return Claim(state, words, summary, strength, about=about)
 
 
 def _how(sent: StreamFacts) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
-from ..facts import Facts
+from ..facts import Facts, StreamFacts
 
 CONFIRMED, LIKELY, POSSIBLE, RULED_OUT, NOT_TESTED = "confirmed", "likely", "possible", "ruled_out", "not_tested"
 
@@ -19,7 +19,8 @@ class Claim(NamedTuple):
     """``state``: one of the five above. ``reason``: what was observed, with its numbers.
 
     ``summary``: the verdict in one sentence, for a claim that may become one. ``strength``: high | medium | low, what
-    the observation itself is worth; ``doubts``: what makes it worth less in this run, each in words.
+    the observation itself is worth; ``doubts``: what makes it worth less in this run, each in words. ``about``: the
+    streams that it explains, empty for a cause that explains whatever fails.
     """
 
     state: str
@@ -27,6 +28,7 @@ class Claim(NamedTuple):
     summary: str = ""
     strength: str = "high"
     doubts: Tuple[str, ...] = ()
+    about: Tuple[str, ...] = ()
 
     @property
     def confidence(self) -> str:
@@ -89,6 +91,11 @@ def _plain(text: str, placeholder: str) -> str:
 def shared_counters(facts: Facts) -> Tuple[str, ...]:
     """The doubt of a claim about one request that rests on server-wide counters while others use them too."""
     return (f"the counters are server-wide, and {facts.traffic}",) if facts.traffic else ()
+
+
+def names(streams: Iterable[StreamFacts]) -> Tuple[str, ...]:
+    """Of the streams that a claim is about."""
+    return tuple(sent.name for sent in streams)
 
 
 def ruled_out(reason: str) -> Claim:

@@ -6,7 +6,7 @@ import json
 from typing import List
 
 from ..facts import Facts, StreamFacts
-from .rule import CONFIRMED, LIKELY, Claim, Rule, not_tested, ruled_out
+from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
 #: Restarts within minutes, with no answer in between, that make a loop.
 LOOP_RESTARTS = 2
@@ -124,7 +124,7 @@ def _rejected(facts: Facts, statuses: tuple[int, ...], what: str) -> Claim:
     summary = "The server on {} {}: HTTP {} to the case {}: {}".format(
         facts.run["host"], what, refused[0].stream["http_status"], refused[0].name, words
     )
-    return Claim(CONFIRMED, reason, summary)
+    return Claim(CONFIRMED, reason, summary, about=names(s for s in answered if s.stream["http_status"] in statuses))
 
 
 def _server_words(sent: StreamFacts) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, NamedTuple, Optional, cast
 
+from ...bundle import Stream
+from ...responses import PREAMBLE, acting_events, name_of
 from ..facts import Facts, StreamFacts
-from ..silence import Standing
+from ..silence import Silence, Standing
 from ..streams import tokens_asked
+from ..tokens import deltas, tokens_used
 
 #: Tokens that were made and not shown, from which on something keeps an answer. A call's own markup has about a dozen.
 HELD_TOKENS = 16
 #: Tokens by which counts may differ: stop tokens, and a canary that ended in between.
 SLACK = 4
-#: A canary asks for this many tokens; they are counted with those of the stream it was sent beside.
-CANARY_TOKENS = 16
+#: Seconds in which gauges may still lag behind the last event.
+LAG = 0.5
 #: States of proc(5) in words.
 _HALTED = {
     "T": "is stopped by a signal (state T)",
@@ -24,13 +27,21 @@ _HALTED = {
 }
 
 
+class Gauges(NamedTuple):
+    """The scheduler's gauges in one sample. ``waiting``: without the canary, as long as that may be one of them."""
+
+    t: float
+    waiting: float
+    running: float
+
+
 def stalled(facts: Facts) -> List[StreamFacts]:
     """The streams on loopback that fell silent for good."""
     return [s for s in facts.sent if s.stalled]
 
 
 def health_silent(facts: Facts, sent: StreamFacts) -> bool:
-    """``/health`` connected and was not answered, beside the stream or else around it."""
+    """``/health`` connected and was not answered, beside the silence or else around the stream."""
     beside = sent.standing.health if sent.standing else {}
     if beside:
         return set(beside) == {"no answer"}
@@ -42,15 +53,20 @@ def health_asked(facts: Facts, sent: StreamFacts) -> bool:
     return bool(sent.standing and sent.standing.health) or bool(facts.endpoints("/health"))
 
 
+def slowest_health(sent: StreamFacts) -> float:
+    """Seconds that ``/health`` took at most beside the stream; an answer that never came counts as long as waited."""
+    return max((answer["seconds"] for answer in sent.stream["samples"]["health"]), default=0.0)
+
+
 def clock_words(standing: Optional[Standing]) -> str:
     """The process clocks over the end of a silence, in words."""
     if standing is None or standing.clocks is None:
-        return "process clocks were not readable"
+        return "process clocks could not be read"
     if standing.clocks.halted:
         return ", ".join(
             "process {} ({}) {}".format(p["pid"], p["role"], _HALTED[p["state"]]) for p in standing.clocks.halted
         )
-    return f"{standing.clocks.cpu:.2f} s of CPU time in {standing.clocks.seconds:.0f} s"
+    return f"the engine used {standing.clocks.cpu:.2f} s of CPU time in {standing.clocks.seconds:.0f} s"
 
 
 def clocks_stand(standing: Optional[Standing]) -> bool:
@@ -64,32 +80,100 @@ def halted(standing: Optional[Standing]) -> bool:
     return standing is not None and standing.clocks is not None and bool(standing.clocks.halted)
 
 
+def engines(facts: Facts) -> int:
+    """How many engine cores the server has: with data parallelism each request goes to one of several."""
+    listed = facts.target.get("processes", {}).get("processes", [])
+    return sum(1 for process in listed if process["role"] == "engine_core")
+
+
+def gauges(sent: StreamFacts) -> List[Gauges]:
+    """The scheduler's gauges in the longest silence; empty when they are not served."""
+    if sent.silence is None:
+        return []
+    start, end = sent.silence.start + LAG, sent.silence.end
+    inside = [m for m in sent.stream["samples"]["metrics"] if m["state"] == "ok" and start <= m["t"] <= end]
+    return [
+        Gauges(m["t"], max(0.0, (m.get("waiting") or 0.0) - _canary_waits(sent, m["t"])), m.get("running") or 0.0)
+        for m in inside
+        if m.get("waiting") is not None
+    ]
+
+
+def _canary_waits(sent: StreamFacts, t: float) -> int:
+    """1 while the canary has been sent and has got nothing of the engine: it may be the one that waits."""
+    canary = sent.stream["canary"]
+    if canary is None or t < float(canary.get("sent_at") or 0.0):
+        return 0
+    answered = canary_answered(sent)
+    return 0 if answered is not None and answered <= t else 1
+
+
+def canary_answered(sent: StreamFacts) -> Optional[float]:
+    """When the canary got its first event of the engine, on the clock of its stream; None when it got none."""
+    canary = sent.stream["canary"]
+    if canary is None:
+        return None
+    times = [event["t"] for event in acting_events(cast(Stream, canary)) if name_of(event) not in PREAMBLE]
+    return float(canary.get("sent_at") or 0.0) + times[0] if times else None
+
+
+def began(silence: Silence) -> bool:
+    """The silence fell after something that only an engine can have caused, so the request waits for no turn."""
+    return silence.after not in PREAMBLE | {"the headers", "connect"}
+
+
 def held(sent: StreamFacts) -> float:
     """Tokens that the engine made for a silent stream and that never reached the client; 0 when there is no proof."""
-    if sent.unseen is None or any(waiting for waiting, _running in waiting_in_silence(sent)):
+    if sent.unseen is None or halted(sent.standing) or _stands_at_work(sent):
+        return 0.0
+    if any(sample.waiting for sample in gauges(sent)):
         return 0.0  # what waits in the queue has no tokens yet: they are others'
-    tokens = sent.unseen - (CANARY_TOKENS if sent.stream["canary"] is not None else 0)
     asked = tokens_asked(sent.stream)
-    if asked is not None and tokens > asked + SLACK:
+    if asked is not None and sent.unseen > asked + SLACK:
         return 0.0  # more than the request may have: others made them
-    return tokens if tokens >= HELD_TOKENS else 0.0
+    return sent.unseen if sent.unseen >= HELD_TOKENS else 0.0
+
+
+def _stands_at_work(sent: StreamFacts) -> bool:
+    """A request runs and no token is made: what is missing has not been made yet."""
+    known = gauges(sent)
+    return bool(known) and known[-1].running > 0 and sent.standing is not None and sent.standing.tokens == 0
 
 
 def nobody_works_on(sent: StreamFacts) -> bool:
     """The engine answered the canary and then had no request left, while ``sent`` was open and silent."""
-    standing, queue = sent.standing, waiting_in_silence(sent)[-4:]
+    standing, last = sent.standing, gauges(sent)[-4:]
     if standing is None or not standing.canary_progressed or standing.tokens or halted(standing):
         return False
-    return len(queue) == 4 and not any(waiting or running for waiting, running in queue)
+    return len(last) == 4 and not any(sample.waiting or sample.running for sample in last)
 
 
-def waiting_in_silence(sent: StreamFacts) -> List[tuple[float, float]]:
-    """(waiting, running) of each sample of the scheduler's gauges in the longest silence."""
-    if sent.silence is None:
-        return []
-    inside = [
-        m
-        for m in sent.stream["samples"]["metrics"]
-        if m["state"] == "ok" and sent.silence.start + 0.5 <= m["t"] <= sent.silence.end
-    ]
-    return [(m.get("waiting") or 0.0, m.get("running") or 0.0) for m in inside if m.get("waiting") is not None]
+def works_on(facts: Facts, sent: StreamFacts) -> bool:
+    """The engine works on a silent stream to the very end: tokens rise, and they are not the canary's or others'."""
+    standing, silence, answered = sent.standing, sent.silence, canary_answered(sent)
+    if not sent.stalled or facts.traffic or standing is None or silence is None or not standing.tokens:
+        return False
+    canary = sent.stream["canary"] is not None
+    return not canary or (answered is not None and answered < silence.end - standing.seconds)
+
+
+def keeps_tokens(sent: StreamFacts) -> bool:
+    """A whole answer has more tokens than it showed, as far as deltas are tokens: it may hide a thought."""
+    used = tokens_used(sent.stream)
+    return used is not None and not sent.protocol.tally.reasoning and used - len(deltas(sent.stream)) >= HELD_TOKENS
+
+
+def engine_lives(facts: Facts, sent: StreamFacts) -> str:
+    """In words what shows that the engine steps although ``sent`` is silent, else ``""``."""
+    standing = sent.standing
+    if standing is not None:
+        for count, what in ((standing.tokens, "made"), (standing.prompt_tokens, "read")):
+            if count:
+                return f"the engine {what} {count:.0f} tokens in the last {standing.seconds:.0f} s of the silence"
+        if standing.canary_progressed:
+            return "a canary beside the silent stream was answered"
+    if held(sent):
+        return f"{held(sent):.0f} tokens were made for {sent.name} in its silence, so the engine did its work"
+    later = facts.sent[facts.sent.index(sent) + 1 :] if sent in facts.sent else []
+    whole = next((other.name for other in later if other.completed), "")
+    return f"{whole} came whole after it" if whole else ""

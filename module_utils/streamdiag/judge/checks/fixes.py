@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...responses import name_of
 from ..facts import Facts
 from ..localise import localise, works
-from ..streams import cut_by_limit, end_is_whole, tokens_asked, tokens_used
+from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked
+from ..tokens import tokens_used
 from .row import Finding, Row, skip
 
 
@@ -24,9 +25,8 @@ def reasoning_off(facts: Facts) -> Finding:
         return Finding("fail", localise(facts).words, f"recommended: {payload}", quotes)
     tally = reasoning.protocol.tally
     if tally.reasoning and not tally.text:
-        return Finding(
-            "warn", f"{tally.reasoning} reasoning deltas and no answer", "worth a try: it never ends", quotes
-        )
+        observed = f"{tally.reasoning} reasoning deltas and no answer"
+        return Finding("warn", observed, "worth a try: all that this request may have went into reasoning", quotes)
     return Finding("pass", "streams with and without reasoning work", "switching reasoning off is not needed", quotes)
 
 
@@ -70,7 +70,7 @@ def token_limits(facts: Facts) -> Finding:
         )
         words.append(f"{sent.name}: asked for {asked}, got {'?' if used is None else used}, {ending}")
         evidence.append(facts.quote_stream(sent.name, words[-1]))
-        if reason and (reason != "max_output_tokens" or (asked and used is not None and used < asked)):
+        if reason and (reason != "max_output_tokens" or cut_early(sent.stream)):
             cut.append(sent.name)
     if cut:
         return Finding(
