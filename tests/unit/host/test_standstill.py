@@ -234,7 +234,7 @@ MOMENT = SINCE + 9
         ("tokens", True, {"metrics": metrics(9, generation_tokens=1), "processes": clocks(9)}),
         ("prefill", True, {"metrics": metrics(9, prompt_tokens=1)}),
         ("compiling", True, {"metrics": metrics(9), "processes": clocks(9, share=1.0)}),
-        ("spinning for ever", False, {"metrics": metrics(9), "processes": clocks(9, share=1.0), "silence": 61.0}),
+        ("spinning for ever", False, {"metrics": metrics(9), "processes": clocks(9, share=1.0), "silence": 76.0}),
         ("tokens count for ever", True, {"metrics": metrics(9, generation_tokens=1), "silence": 119.0}),
         ("stopped", False, {"processes": clocks(9, share=1.0, state="T")}),
         ("no answer", False, {"metrics": unanswered(9)}),
