@@ -47,6 +47,7 @@ from tests.unit.judge.bundles import (
     truncated,
     unit,
 )
+from tests.unit.judge.stream_rules import STREAM_RULES
 
 
 def verdict_of(one):
@@ -300,6 +301,7 @@ RULES = {
         "likely",
     ),
     "slow: not": (bundle(), "slow_generation", "ruled_out"),
+    **STREAM_RULES,
 }
 
 

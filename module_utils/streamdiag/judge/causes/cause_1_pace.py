@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from ..arrival import HELD_BACK
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import cut_by_limit, flows, tokens_asked
-from ..tokens import ENOUGH_DELTAS, tokens_used
+from ..tokens import tokens_used
+from ..unshown import MANY, unshown
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
-from .witness import HELD_TOKENS, began, canary_answered, clock_words, gauges, halted, keeps_tokens, works_on
+from .witness import began, canary_answered, clock_words, gauges, halted, keeps_tokens, works_on
 
 #: Share of the KV cache in use from which there is no room for another request.
 FULL = 0.95
 #: A whole budget of this many tokens spent on reasoning, for a question that needs none, is worth a word.
 REASONING_BUDGET = 256
-#: Seconds of silence in which reasoning that is not shown looks like a hang to a person.
-NOTICEABLE = 2.0
 #: Tokens per second from which on a long stream is a long answer; slower, people wait for the words.
 BRISK = 10.0
 
@@ -149,7 +147,7 @@ def reasoning_hidden(facts: Facts) -> Claim:
     """
     plain = [s for s in facts.sent if s.name in ("simple", "reasoning", "padded")]
     whole = [s for s in plain if s.completed]
-    found = [(s, _hidden(facts, s)) for s in whole]
+    found = [(s, unshown(facts, s)) for s in whole]
     hidden = [(s, words) for s, words in found if words]
     thinking = [s for s in facts.sent if works_on(facts, s) and (s in plain or any(map(keeps_tokens, whole)))]
     if hidden or thinking:
@@ -160,26 +158,6 @@ def reasoning_hidden(facts: Facts) -> Claim:
     if not whole:
         return not_tested("no stream without tools came to its end")
     return ruled_out("what was made was shown: " + ", ".join(names(whole)))
-
-
-def _hidden(facts: Facts, sent: StreamFacts) -> str:
-    """In words which tokens of a stream that came to its end were never shown, else ``""``."""
-    tally = sent.protocol.tally
-    if not (tally.text or tally.reasoning or tally.arguments):
-        made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
-        if made < HELD_TOKENS or sent.protocol.first_fail is not None:
-            return ""  # the text is in the final response only: it got lost, not hidden
-        return f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
-    silence, unseen = sent.silence, sent.unseen or 0
-    if silence is None or silence.seconds < NOTICEABLE or unseen < 2 * HELD_TOKENS or facts.traffic:
-        return ""
-    if any(sample.waiting for sample in gauges(sent)) or sent.arrival.pattern in HELD_BACK:
-        return ""
-    if tally.text + tally.reasoning < ENOUGH_DELTAS:
-        return ""  # one delta for everything: that is a coarse stream, not a hidden thought
-    return (
-        f"{sent.name}: {unseen:.0f} tokens in {silence.seconds:.1f} s of silence after {silence.after}, then it went on"
-    )
 
 
 def _thinks(sent: StreamFacts) -> str:
@@ -233,7 +211,7 @@ def slow_generation(facts: Facts) -> Claim:
 
 def _explained(facts: Facts, sent: StreamFacts) -> bool:
     """The silence was one of a queue, or the engine made tokens in it that were not shown: both have their own name."""
-    return _waits_its_turn(sent) or (not facts.traffic and (sent.unseen or 0) >= 2 * HELD_TOKENS)
+    return _waits_its_turn(sent) or (not facts.traffic and (sent.unseen or 0) >= MANY)
 
 
 def _deltas(sent: StreamFacts) -> int:
@@ -269,7 +247,7 @@ RULES = (
         "runaway_reasoning",
         1,
         runaway_reasoning,
-        ("fix-1", "fix-4", "step-1", "step-3"),
+        ("fix-1", "fix-4", "step-1", "step-3", "step-5"),
         ("fix-1",),
         "Have clients ask for less reasoning (reasoning.effort) and bound it (max_output_tokens); "
         "check that --reasoning-parser is the one of this model.",

@@ -68,9 +68,9 @@ def token_limits(facts: Facts) -> Finding:
         ending = (
             "cut by " + reason if reason else "not cut" if end_is_whole(sent.stream) else "its end is too long to tell"
         )
-        words.append(f"{sent.name}: asked for {asked}, got {'?' if used is None else used}, {ending}")
+        words.append(f"{sent.name}: asked for {asked or 'no limit'}, got {'?' if used is None else used}, {ending}")
         evidence.append(facts.quote_stream(sent.name, words[-1]))
-        if reason and (reason != "max_output_tokens" or cut_early(sent.stream)):
+        if reason and (reason != "max_output_tokens" or asked is None or cut_early(sent.stream)):
             cut.append(sent.name)
     if cut:
         return Finding(

@@ -12,6 +12,7 @@ from ..localise import localise, works
 from ..logs import KERNEL_TROUBLE, TROUBLE
 from ..silence import pings
 from ..streams import flows
+from ..unshown import unshown
 from .row import Finding, Row, skip
 
 
@@ -103,7 +104,7 @@ def longer_timeout(facts: Facts) -> Finding:
     if slow:
         words = "; ".join("{} took {:.0f} s".format(s.name, s.stream["end"]["t"]) for s in slow)
         evidence = [facts.quote_stream(s.name, words) for s in slow]
-        reason = f"slow, later than a client's {limit:.0f} s, and moving all the time: a longer timeout helps"
+        reason = f"later than a client's {limit:.0f} s, and moving all the time: a longer timeout helps"
         return Finding("warn", words, reason, evidence)
     stalled = [s for s in facts.sent if s.stalled]
     if not stalled:
@@ -136,6 +137,8 @@ def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
         return Finding(first.severity, observed, "against the protocol: " + first.words, evidence)
     if not deltas:
         return Finding("warn", observed, "it completed without a single delta", evidence)
+    if unshown(facts, sent):
+        return Finding("warn", observed, "tokens were made and not shown: " + unshown(facts, sent), evidence)
     return Finding("pass", observed, good, evidence)
 
 

@@ -101,11 +101,11 @@ def first_event(facts: Facts) -> Finding:
 
 
 def silence(facts: Facts) -> Finding:
-    """The longest silence between events, and between bytes; where in the sequence it fell."""
+    """The longest silence between events and where it fell; and what else keeps events from a client."""
     accepted_streams = [s for s in facts.everything_sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
     if not accepted_streams:
         return skip("no stream was accepted, so none could fall silent")
-    words, evidence, bad, slow, late = [], [], [], [], []
+    words, evidence, bad, cut, slow, late, lost = [], [], [], [], [], [], []
     for sent in accepted_streams:
         if sent.silence is None:
             continue
@@ -113,20 +113,30 @@ def silence(facts: Facts) -> Finding:
         if sent.outcome == "stalled":
             bad.append(sent.name)
             text += ", and no event after it"
+        elif sent.outcome == "truncated":
+            cut.append(sent.name)
+            text += "; it broke off after {:.1f} s".format(sent.stream["end"]["t"])
         elif sent.silence.seconds > SLOW:
             slow.append(sent.name)
         elif sent.completed and sent.arrival.pattern in HELD_BACK:
             late.append(sent.name)
             text += "; " + sent.arrival.words
+        elif sent in facts.public and sent.completed and sent.protocol.first_fail is not None:
+            lost.append(sent.name)
+            text += "; " + sent.protocol.first_fail.words
         words.append(text)
         evidence.append(facts.quote_stream(sent.name, text))
     observed = "longest silence: " + "; ".join(words)
     if bad:
         return Finding("fail", observed, "these streams fell silent and stayed so: " + ", ".join(bad), evidence)
+    if cut:
+        return Finding("fail", observed, "these streams broke off: " + ", ".join(cut), evidence)
     if slow:
         return Finding("warn", observed, "long silences, and then they went on: " + ", ".join(slow), evidence)
     if late:
         return Finding("warn", observed, "events were held back and came together: " + ", ".join(late), evidence)
+    if lost:
+        return Finding("warn", observed, "events were lost on the way: " + ", ".join(lost), evidence)
     return Finding("pass", observed, "no stream fell silent", evidence)
 
 

@@ -1,0 +1,43 @@
+"""Tokens of an answer that came whole, and that its client was never shown: a hidden thought, most often."""
+
+from __future__ import annotations
+
+from .arrival import HELD_BACK
+from .facts import Facts, StreamFacts
+from .tokens import ENOUGH_DELTAS, tokens_used
+
+#: Tokens of an answer without a single delta, from which on it is not just empty. The markup alone has about a dozen.
+SOME = 16
+#: Tokens in a silence, from which on they are neither markup nor an error of counting.
+MANY = 32
+#: Seconds of silence in which reasoning that is not shown looks like a hang to a person.
+NOTICEABLE = 2.0
+
+
+def unshown(facts: Facts, sent: StreamFacts) -> str:
+    """In words which tokens of a stream that completed were made and not shown, else ``""``."""
+    if not sent.completed:
+        return ""
+    tally = sent.protocol.tally
+    return _in_a_silence(facts, sent) if tally.text or tally.reasoning or tally.arguments else _altogether(facts, sent)
+
+
+def _altogether(facts: Facts, sent: StreamFacts) -> str:
+    made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
+    if made < SOME or sent.protocol.first_fail is not None or sent.protocol.calls:
+        return ""  # what the final response alone has got lost, and was not hidden
+    return f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
+
+
+def _in_a_silence(facts: Facts, sent: StreamFacts) -> str:
+    tally, silence, unseen = sent.protocol.tally, sent.silence, sent.unseen or 0
+    if silence is None or silence.seconds < NOTICEABLE or unseen < MANY or facts.traffic:
+        return ""
+    if silence.after in ("connect", "the headers") or sent.arrival.pattern in HELD_BACK:
+        return ""  # response.created is held back, too, and that comes before all thought
+    if tally.text + tally.reasoning < ENOUGH_DELTAS:
+        return ""  # one delta for everything: that is a coarse stream, not a hidden thought
+    if any(m.get("waiting") for m in sent.stream["samples"]["metrics"] if silence.start < m["t"] <= silence.end):
+        return ""  # others have the engine
+    words = f"{unseen:.0f} tokens in {silence.seconds:.1f} s of silence after {silence.after}, then it went on"
+    return f"{sent.name}: {words}"
