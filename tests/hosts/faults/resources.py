@@ -23,6 +23,7 @@ from .registry import fault, inject
 MEMORY = ROOT / "memory"
 #: What the worker may touch beyond what it has: less than one long prompt needs.
 SPARE_BYTES = 1024 * 1024
+#: "kernel:" is what journald calls a line of the kernel itself; without it, "NVRM" would be taken for a program.
 XID = (
     "NVRM: Xid (PCI:0000:2a:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
     "NVRM: GPU 0000:2a:00.0: GPU has fallen off the bus.",
@@ -83,7 +84,7 @@ def gpu_fault(host: Host) -> Iterator[str]:
         gpu.set_state(host, "fallen_off_bus")
         try:
             for line in XID:
-                Path("/dev/kmsg").write_text(f"<3>{line}\n")
+                Path("/dev/kmsg").write_text(f"<3>kernel: {line}\n")
             yield f"Xid 79; {what}"
         finally:
             gpu.set_state(host, "idle")
