@@ -49,7 +49,8 @@ def localise(facts: Facts) -> Localisation:
         beside = "; reasoning without tools works" if state.get("reasoning") else ""
         return Localisation("tools", f"simple works, tools fails{beside}")
     if state.get("reasoning") is False:
-        return Localisation("reasoning", "simple works, reasoning fails; tools without reasoning works")
+        beside = "; tools without reasoning works" if state.get("tools") else ""
+        return Localisation("reasoning", f"simple works, reasoning fails{beside}")
     if state.get("codex") is False:
         return _codex(state)
     if state.get("tool_turn") is False:
@@ -72,11 +73,10 @@ def _base(state: dict[str, bool]) -> Localisation:
 
 
 def _codex(state: dict[str, bool]) -> Localisation:
+    alone = [name for name in ("tools", "reasoning") if state.get(name)]
+    words = "; " + " and ".join(alone) + (" work alone" if len(alone) > 1 else " works alone") if alone else ""
     if state.get("padded") is False:
         return Localisation("the size of the request", "codex fails, and so does padded: as many bytes, without tools")
     if state.get("padded"):
-        return Localisation(
-            "tools and reasoning together",
-            "codex fails; padded works with as many bytes, tools and reasoning work alone",
-        )
-    return Localisation("what codex sends", "tools and reasoning work alone, codex fails")
+        return Localisation("tools and reasoning together", f"codex fails; padded works with as many bytes{words}")
+    return Localisation("what codex sends", f"simple works, codex fails{words}")

@@ -71,7 +71,8 @@ def unseen(stream: Stream, start: float, end: float) -> Optional[float]:
     if made is None:
         return None
     around = [event for event in deltas(stream) if since < event["t"] <= start or end <= event["t"] <= until]
-    shown = _per_delta(stream, since, until) * len(around) if around else 0.0
+    filling = 1 if deltas(stream) else 0  # the delta that is not full yet
+    shown = _per_delta(stream, since, until) * (len(around) + filling)
     return max(0.0, made - shown - (CANARY_TOKENS if stream["canary"] is not None else 0))
 
 

@@ -14,19 +14,22 @@ def other_traffic(target: Target, machine: Machine, streams: List[Stream]) -> st
     first stream counts only in numbers that ours cannot reach.
     """
     before = target.get("metrics", {})
-    if before.get("running"):
-        return "{:g} requests were running before the first stream".format(before["running"] or 0)
-    if before.get("waiting"):
-        return "{:g} requests were waiting before the first stream".format(before["waiting"] or 0)
+    for gauge, count in (("running", before.get("running")), ("waiting", before.get("waiting"))):
+        if count:
+            return f"{count:g} {_requests_were(count)} {gauge} before the first stream"
     ours = len(_requests(streams))
     finished = _finished(machine.get("metrics", {})) - _finished(before)
     if _known(before) and _known(machine.get("metrics", {})) and finished > ours:
-        return f"{finished:.0f} requests were finished during the run, {ours} of them ours at most"
+        return f"{finished:.0f} {_requests_were(finished)} finished during the run, {ours} of them ours at most"
     for sent, stream in enumerate(streams):
         most = max((m.get("running") or 0.0 for m in stream["samples"]["metrics"] if m.get("state") == "ok"), default=0)
         if most > len(_requests(streams[: sent + 1])):
-            return f"{most:.0f} requests were running beside the case {stream['case']}"
+            return f"{most:.0f} {_requests_were(most)} running beside the case {stream['case']}"
     return ""
+
+
+def _requests_were(count: float) -> str:
+    return "request was" if count == 1 else "requests were"
 
 
 def _requests(streams: List[Stream]) -> List[str]:

@@ -54,17 +54,17 @@ def preamble(t=0.1):
     return [event(t, "response.created", response=begun), event(t + 0.01, "response.in_progress", response=begun)]
 
 
-def text_events(start=0.2, step=0.1, deltas=4, end="response.completed", **response):
+def text_events(start=0.2, step=0.1, deltas=4, end="response.completed", word="one ", **response):
     """A whole answer: preamble, ``deltas`` deltas, the terminal event ``end``; ``response`` goes into the latter."""
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    part = {"type": "output_text", "text": "one " * deltas, "annotations": []}
+    part = {"type": "output_text", "text": word * deltas, "annotations": []}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     begun = {**item, "status": "in_progress", "content": []}
     last = start + step * deltas
     found = preamble()
     found.append(event(start, "response.output_item.added", output_index=0, item=begun))
     found.append(event(start, "response.content_part.added", **place, part={**part, "text": ""}))
-    found += [event(start + step * n, "response.output_text.delta", **place, delta="one ") for n in range(deltas)]
+    found += [event(start + step * n, "response.output_text.delta", **place, delta=word) for n in range(deltas)]
     if end:
         found.append(event(last, "response.output_text.done", **place, text=part["text"]))
         found.append(event(last, "response.content_part.done", **place, part=part))
@@ -167,16 +167,16 @@ def canary(events=None, how="stopped", t=3.5, **more):
     return {**found, "sent_at": 2.5, **more}
 
 
-def reasoning_events(start=0.2, step=0.1, deltas=20, end="response.completed", **response):
-    """A thought of ``deltas`` deltas and no word after it."""
+def reasoning_events(start=0.2, step=0.1, deltas=20, end="response.completed", say="hm {} ".format, **response):
+    """A thought of ``deltas`` deltas and no word after it. ``say``: what each of them says, by its number."""
     place = {"item_id": "rs_1", "output_index": 0, "content_index": 0}
-    text = "hm " * deltas
+    text = "".join(map(say, range(deltas)))
     item = {"id": "rs_1", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
     last = start + step * deltas
     found = preamble()
     found.append(event(start, "response.output_item.added", output_index=0, item={**item, "content": []}))
     found.append(event(start, "response.content_part.added", **place, part={"type": "reasoning_text", "text": ""}))
-    found += [event(start + step * n, "response.reasoning_text.delta", **place, delta="hm ") for n in range(deltas)]
+    found += [event(start + step * n, "response.reasoning_text.delta", **place, delta=say(n)) for n in range(deltas)]
     if end:
         found.append(event(last, "response.reasoning_text.done", **place, text=text))
         found.append(event(last, "response.content_part.done", **place, part=item["content"][0]))

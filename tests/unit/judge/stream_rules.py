@@ -62,7 +62,14 @@ HELD_TO_THE_END = stream("simple", [dict(e, t=3.0 + 0.0002 * n) for n, e in enum
 HIDDEN = stream("simple", empty_events(2.5, **used(128, CUT)))
 THOUGHT = stream("simple", text_events(start=6.0, deltas=20, **used(140)))
 THOUGHT["samples"] = made(100, 120, 140, 160, 180, 200, 220, 230, 240)
-ENDLESS = stream("codex", reasoning_events(deltas=900, step=0.01, **used(900, CUT)), **asked(None))
+
+
+def thinking(case, tokens, say=None, cut=CUT):
+    """All of its budget is a thought. ``say``: what each delta says, by its number; without it no word comes twice."""
+    events = reasoning_events(deltas=tokens, step=0.02, say=say or "so {} ".format, **used(tokens, cut))
+    return stream(case, events, **asked(tokens))
+
+
 CALL_OPEN = stalled("tools", 12.0, call_events(end=""), canary=ANSWERED, samples=samples(12.0))
 MUTE = stream(events=text_events(start=20.0))
 GZIP = public("gzip", [dict(e, t=3.0 + 0.0002 * n) for n, e in enumerate(text_events(deltas=60))])
@@ -115,14 +122,19 @@ STREAM_RULES = {
         "not_tested",
     ),
     "kv: nothing waits": (bundle(stalled()), "kv_cache_exhausted", "ruled_out"),
-    "runaway: to the end of the context": (bundle(SIMPLE, ENDLESS), "runaway_reasoning", "likely"),
-    "runaway: our own small budget": (
-        bundle(stream(events=reasoning_events(deltas=128, step=0.01, **used(128, CUT)), **asked(128))),
+    "runaway: in circles": (
+        bundle(SIMPLE, thinking("reasoning", 512, lambda n: "wait, let me check that again; "[n % 8 * 4 :][:4])),
         "runaway_reasoning",
-        "possible",
+        "likely",
     ),
-    "runaway: a budget of 512, which long thinkers need": (
-        bundle(stream("reasoning", reasoning_events(deltas=512, step=0.01, **used(512, CUT)), **asked(512))),
+    "runaway: two whole budgets": (
+        bundle(SIMPLE, thinking("reasoning", 512), thinking("codex", 512)),
+        "runaway_reasoning",
+        "likely",
+    ),
+    "runaway: our own small budget": (bundle(thinking("simple", 128)), "runaway_reasoning", "possible"),
+    "runaway: a budget of 512, which a long thought needs": (
+        bundle(SIMPLE, thinking("reasoning", 512)),
         "runaway_reasoning",
         "possible",
     ),

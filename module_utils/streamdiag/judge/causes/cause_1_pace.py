@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ...responses import data_of
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import cut_by_limit, flows, tokens_asked
-from ..tokens import tokens_used
+from ..tokens import deltas, tokens_used
 from ..unshown import MANY, unshown
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 from .witness import began, canary_answered, clock_words, gauges, halted, keeps_tokens, works_on
@@ -13,6 +14,8 @@ from .witness import began, canary_answered, clock_words, gauges, halted, keeps_
 FULL = 0.95
 #: A whole budget of this many tokens spent on reasoning, for a question that needs none, is worth a word.
 REASONING_BUDGET = 256
+#: Characters at the end of a thought that, when they come a third time, show that it goes round in circles.
+LOOP = 80
 #: Tokens per second from which on a long stream is a long answer; slower, people wait for the words.
 BRISK = 10.0
 
@@ -90,9 +93,10 @@ def kv_cache_exhausted(facts: Facts) -> Claim:
 
 
 def runaway_reasoning(facts: Facts) -> Claim:
-    """A request without a limit of its own is answered with reasoning until something else cuts it.
+    """Whole budgets are spent on reasoning, and no word of an answer follows: a thought without an end, or a long one.
 
-    A limited one proves little: small reasoning models spend 500 tokens and more on a question that needs none.
+    One budget alone proves little: healthy reasoning models think 500 tokens and more about a question that needs none.
+    What repeats itself does not stop.
     """
     asked = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not asked:
@@ -101,18 +105,18 @@ def runaway_reasoning(facts: Facts) -> Claim:
     if not endless:
         return ruled_out("every answer went beyond its reasoning, or had none")
     long = [s for s in endless if _thought(s) >= REASONING_BUDGET]
-    unlimited = [s for s in long if tokens_asked(s.stream) is None]
-    words = "; ".join(_thought_words(s) for s in unlimited or long or endless)
+    looping = [s for s in long if _repeats_itself(s)]
+    words = "; ".join(_thought_words(s) for s in long or endless)
     ended = next((s.name for s in asked if _went_beyond(s)), "")
     if ended:
-        return Claim(POSSIBLE, f"{words}; {ended} came to the end of its reasoning", about=names(endless))
-    if not unlimited:
+        return Claim(POSSIBLE, f"{words}; but {ended} came to the end of its reasoning", about=names(endless))
+    if not looping and len(long) < 2:
         return Claim(POSSIBLE, f"{words}; that may just be a long thought", about=names(endless))
-    summary = (
-        f"The model on {facts.run['host']} reasons without an end: {words}. A client without a limit of its own waits "
-        "until the context is full"
-    )
-    return Claim(LIKELY, words, summary, "high" if len(long) > 1 else "medium", about=names(long))
+    if looping:
+        summary = f"The model on {facts.run['host']} reasons without an end, it repeats itself: {words}"
+        return Claim(LIKELY, f"{words}; it repeats itself", summary, "high", about=names(endless))
+    summary = f"The model on {facts.run['host']} spends whole budgets on reasoning and comes to no answer: {words}"
+    return Claim(LIKELY, words, summary, "medium", about=names(endless))
 
 
 def _only_reasoning(sent: StreamFacts) -> bool:
@@ -129,6 +133,12 @@ def _went_beyond(sent: StreamFacts) -> bool:
 def _thought(sent: StreamFacts) -> int:
     """Tokens of reasoning: by the server's own usage, else one for each delta."""
     return tokens_used(sent.stream) or sent.protocol.tally.reasoning + sent.stream["dropped_events"]
+
+
+def _repeats_itself(sent: StreamFacts) -> bool:
+    """The end of the thought has been there before, word for word, and more than once."""
+    text = "".join(str(data_of(event).get("delta", "")) for event in deltas(sent.stream))
+    return len(text) > 4 * LOOP and text.count(text[-LOOP:]) > 2
 
 
 def _thought_words(sent: StreamFacts) -> str:
@@ -249,7 +259,7 @@ RULES = (
         runaway_reasoning,
         ("fix-1", "fix-4", "step-1", "step-3", "step-5"),
         ("fix-1",),
-        "Have clients ask for less reasoning (reasoning.effort) and bound it (max_output_tokens); "
+        "Have clients ask for less reasoning (reasoning.effort), or allow it more tokens where it only thinks long; "
         "check that --reasoning-parser is the one of this model.",
     ),
     Rule(
