@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from streamdiag.host.plan import ORDER
 from tests.diagnosis import simulator
 from tests.play import BIN, ROOT, play
 
@@ -27,13 +28,17 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield base_url
 
 
+#: What a healthy server is sent.
+HEALTHY = ("simple", "tools", "reasoning", "codex", "tool_turn")
+
+
 def test_healthy_run(healthy: str, tmp_path: Path) -> None:
     run = play("diagnose.yml", *DEMO, "-e", f"vllm_base_url={healthy}", "-e", "run_id=first", reports=tmp_path)
     assert run.rc == 0, run.output
     assert run.verdict("demo") == ("healthy", None)
-    assert [stream["case"] for stream in run.result("demo")["streams"]] == ["simple", "tools", "codex"]
+    assert [stream["case"] for stream in run.result("demo")["streams"]] == list(HEALTHY)
     assert run.longest_silence <= 5.0, run.lines
-    for case in ("simple", "tools", "codex"):
+    for case in HEALTHY:
         assert any(line.startswith(f"demo | {case}: 200, ") for _t, line in run.lines), run.output
     assert os.readlink(tmp_path / "latest") == "first"
     folders = [tmp_path / "first", tmp_path / "first/demo", tmp_path / "first/demo/evidence"]
@@ -54,7 +59,7 @@ def test_stall_speaks_every_five_seconds_and_is_judged_again(tmp_path: Path) -> 
     assert run.rc == 2, "diagnose_fail_on=broken"
     assert run.longest_silence <= 5.0, run.lines
     skipped = {entry["case"]: entry["reason"] for entry in run.result("demo")["skipped_cases"]}
-    assert set(skipped) == {"tools", "codex"}
+    assert set(skipped) == set(ORDER) - {"simple"}
     first = (run.folder("demo") / "result.json").read_bytes()
     moved = tmp_path / "elsewhere"
     run.folder("demo").parent.resolve().rename(moved)
@@ -104,7 +109,7 @@ def test_an_interrupted_run_keeps_what_it_has(healthy: str, tmp_path: Path) -> N
         command = [str(BIN / "ansible-playbook"), *words, "-e", f"reports_dir={tmp_path}"]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
             assert running.stdout is not None
-            next(line for line in running.stdout if "Stream case simple" in line)
+            next(line for line in running.stdout if "Stream simple" in line)
             os.killpg(running.pid, signal.SIGINT)
             running.communicate(timeout=20)
     assert os.readlink(tmp_path / "latest") == "whole"
