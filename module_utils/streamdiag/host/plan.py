@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Dict, List, TypedDict
 
 from ..bundle import Stream
-from ..responses import is_streaming, progressed, terminal_name
+from ..responses import FAILED, is_streaming, progressed, terminal_name
 from .standstill import IN_QUEUE
 
 #: The order in which cases are sent.
@@ -46,11 +46,11 @@ def see(stream: Stream) -> Seen:
 
 
 def is_whole(stream: Stream) -> bool:
-    """The answer came to the end that its protocol gives it."""
+    """The answer came to the end that its protocol gives it, and not to one that reports an error."""
     if stream["http_status"] != 200:
         return False
     if is_streaming(stream):
-        return terminal_name(stream) is not None
+        return terminal_name(stream) not in FAILED | {None}
     return stream["end"]["how"] == "closed" and bool(stream["body"])
 
 
@@ -110,8 +110,10 @@ def _why_not(case: str, seen: Dict[str, Seen], public: bool) -> str:
         return "tools fails already, and codex has tools too"
     if case == "codex" and reasoning is not None and not reasoning["whole"]:
         return "reasoning fails already, and codex reasons too"
-    if case == "padded" and (codex is None or codex["whole"]) and ("codex" in seen or tools is not None):
-        return "codex came whole, so size breaks nothing" if codex else "codex was not sent"
+    if case == "padded" and codex is not None and codex["whole"]:
+        return "codex came whole, so size breaks nothing"
+    if case == "padded" and codex is None and _why_not("codex", seen, public):
+        return "codex is not sent, so there is nothing to compare it with"
     if case == "tool_turn" and tools is not None and tools["refused"]:
         return "the server refuses tools"
     return ""

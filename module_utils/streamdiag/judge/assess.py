@@ -13,19 +13,10 @@ from .codex_client import codex_says
 from .facts import STREAM_ORDER, Facts, StreamFacts, gather
 from .localise import localise
 from .result import SCHEMA_VERSION, Localisation, Result, SkippedCase, TargetRow, ToolError, Verdict
-from .streams import flows, has_delta, is_responses_stream, row
+from .streams import ENDED, flows, has_delta, how_it_ended, is_responses_stream, row
 
 #: Causes that can be seen through the public URL only.
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
-#: Outcomes of a stream, in a sentence.
-_ENDED = {
-    "stalled": "fell silent",
-    "truncated": "was cut",
-    "failed": "failed",
-    "rejected": "was refused",
-    "unreachable": "got no connection",
-    "incomplete": "did not come to its end",
-}
 
 
 def assess(bundle: Bundle) -> Result:
@@ -134,15 +125,13 @@ def _lost_on_codex(sent: StreamFacts) -> bool:
 
 def _open(facts: Facts, bad: StreamFacts, weighed: List[Weighed]) -> Verdict:
     """No cause is shown: say what happened, what is still possible, what else is wrong, what evidence is missing."""
-    status, body = bad.stream["http_status"], " ".join(bad.stream["body"].split())[:200]
-    words = f"HTTP {status}: {body}" if body else bad.stream["end"]["reason"]
-    possible = _listed(w for w in weighed if w.claim.state == POSSIBLE)
+    possible = _listed(w for w in weighed if w.claim.state == POSSIBLE and not w.rule.contributing)
     besides = _listed(w for w in weighed if w.claim.state in (CONFIRMED, LIKELY))
     summary = "The stream {} on {} {} ({}), and nothing that was gathered shows why{}{}".format(
         bad.name,
         facts.run["host"],
-        _ENDED[bad.outcome],
-        words,
+        ENDED[bad.outcome],
+        how_it_ended(bad.stream),
         "; possible: " + possible if possible else "",
         "; seen besides, which does not explain it: " + besides if besides else "",
     )

@@ -14,6 +14,16 @@ from .result import StreamRow
 from .silence import longest_silence, max_byte_gap, pings, silences
 from .tokens import advanced, final_response, tokens_used
 
+#: Outcomes, as a sentence about a stream says them.
+ENDED = {
+    "completed": "completed",
+    "incomplete": "did not come to its end",
+    "stalled": "fell silent",
+    "truncated": "was cut",
+    "failed": "failed",
+    "rejected": "was refused",
+    "unreachable": "got no connection",
+}
 #: Seconds of silence up to which a stream that the probe's own limit cut was flowing: not silent, only not finished.
 FLOWING = 5.0
 #: The part of the tokens that were asked for up to which an answer was clearly cut by something else.
@@ -73,6 +83,14 @@ def tokens_asked(stream: Stream) -> Optional[int]:
     body = stream["request_body"]
     asked = body.get("max_output_tokens") if isinstance(body, dict) else None
     return asked if isinstance(asked, int) else None
+
+
+def how_it_ended(stream: Stream) -> str:
+    """Why it ended, in words: what the server said where it refused or failed, else what the probe saw."""
+    body, status = " ".join(stream["body"].split())[:200], stream["http_status"]
+    if status is not None and status != 200:
+        return f"HTTP {status}: {body}" if body else f"HTTP {status}"
+    return f"HTTP {status}: {body}" if body and is_streaming(stream) else stream["end"]["reason"]
 
 
 def cut_early(stream: Stream) -> bool:

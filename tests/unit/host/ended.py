@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CREATED = (1.0, "response.created", "{}1")
 PING = (5.0, "response.ping", "{}")
+FAILED = (2.0, "response.failed", "{}1")
 COMPLETED = (2.0, "response.completed", "{}1")
 UNNAMED = (2.0, "message", '{"type":"response.completed"}')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamdiag.host.plan import ORDER, needless, see, settles
-from tests.unit.host.ended import COMPLETED, CREATED, REFUSED, ended
+from tests.unit.host.ended import COMPLETED, CREATED, FAILED, REFUSED, ended
 
 WHOLE = (CREATED, COMPLETED)
 CANARY = {"sent_at": 2.5}
@@ -35,6 +35,7 @@ def sent_after(*seen, public=False):
         (ended(status=500), False),
         (ended(*WHOLE), False),
         (ended(*WHOLE, how="deadline", deadline="silence"), False),
+        (ended(CREATED, FAILED), False),
         (ended(CREATED, **STANDING), True),
         (ended(CREATED, **HELD), False),
         (ended(CREATED, reason="waiting in the queue: 1 waiting", **HELD), True),
@@ -75,6 +76,21 @@ def test_size_is_told_from_tools_when_only_codex_fails():
 def test_a_server_without_tools_has_no_second_turn():
     seen = [*whole("simple"), see(ended(case="tools", status=400))]
     assert "tool_turn" in needless(seen, False)
+
+
+def test_an_answer_that_ends_with_an_error_is_not_whole():
+    failed = see(ended(CREATED, FAILED))
+    assert not failed["whole"]
+    assert sent_after(failed) == ["chat", "nonstream"]
+
+
+@pytest.mark.parametrize("failing, others", [("tools", ["reasoning"]), ("reasoning", ["tools"])])
+def test_padded_waits_for_codex(failing, others):
+    seen = [*whole("simple"), *whole(*others)]
+    assert "padded" in sent_after(*seen)  # codex will be sent, and may fail
+    assert "padded" not in sent_after(*seen, see(ended(CREATED, case=failing, **HELD)))
+    assert "padded" not in sent_after(*seen, *whole(failing, "codex"))
+    assert "padded" in sent_after(*seen, *whole(failing), see(ended(case="codex", status=400)))
 
 
 def test_enough_is_enough():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamdiag.bundle import Samples
-from streamdiag.host.standstill import clocks_stand, counters_stand, queued, standstill, working
+from streamdiag.host.standstill import abandoned, clocks_stand, counters_stand, queued, standstill, working
 
 SINCE = 10.0  # the silence of these tests begins here
 FLAT = {"generation_tokens": 100.0, "prompt_tokens": 50.0}
@@ -300,3 +300,49 @@ def test_a_queue_is_named_with_its_numbers():
 )
 def test_no_queue(why, samples, given, seconds):
     assert in_queue(samples, given, seconds) is None, why
+
+
+ANSWERED = canary(CREATED, DELTA, end={"how": "closed"})
+
+
+def gauges(seconds=11, running=0.0, waiting=0.0, a_second=0, **change):
+    """Counters once a second over a silence of ``seconds``, with the scheduler's gauges."""
+    moving = metrics(seconds, generation_tokens=a_second)
+    return [{**sample, "running": running, "waiting": waiting, **change} for sample in moving]
+
+
+def left_alone(counters, canary=ANSWERED, seconds=11, processes=()):
+    samples = Samples(metrics=counters, processes=list(processes), gpus=[], health=[])
+    return abandoned(samples, canary, SINCE, SINCE + seconds)
+
+
+def test_a_stream_that_nobody_works_on_is_named_with_its_numbers():
+    words = "the engine answered the canary and has no request left: 0 running, 0 waiting, no token in 8 s"
+    assert left_alone(gauges()) == words
+    assert left_alone(gauges(), processes=clocks(11, share=0.01)) == words
+    assert left_alone(gauges(), processes=unseen(11)) == words
+
+
+@pytest.mark.parametrize(
+    "why, given",
+    [
+        ("too early: an event may be under way", {"counters": gauges(9), "seconds": 9}),
+        ("no canary sent", {"canary": None}),
+        ("the canary stands: the engine may", {"canary": STUCK}),
+        ("the canary got a ping only", {"canary": canary(CREATED, PING)}),
+        ("the canary was refused", {"canary": canary(http_status=429, end={"how": "closed"})}),
+        ("a request runs: a long prefill", {"counters": gauges(running=1.0)}),
+        ("a request waits for its grammar", {"counters": gauges(waiting=1.0)}),
+        ("it ran a moment ago", {"counters": [*gauges(running=1.0)[:-2], *gauges()[-2:]]}),
+        ("tokens are made", {"counters": gauges(a_second=5)}),
+        ("gauges are not served", {"counters": gauges(running=None, waiting=None)}),
+        ("token counters are not served", {"counters": gauges(generation_tokens=None)}),
+        ("one sample failed", {"counters": [*gauges()[:-1], {"t": SINCE + 11, "state": "failed", "reason": "x"}]}),
+        ("too few samples", {"counters": gauges()[-3:]}),
+        ("nothing sampled", {"counters": []}),
+        ("the engine burns CPU time", {"processes": clocks(11, share=1.0)}),
+        ("a process is stopped, so the gauges are old", {"processes": clocks(11, state="T")}),
+    ],
+)
+def test_somebody_may_work_on_it(why, given):
+    assert left_alone(**{"counters": gauges(), **given}) is None, why

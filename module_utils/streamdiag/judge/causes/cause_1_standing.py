@@ -92,15 +92,22 @@ def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
     standing = sent.standing
     if standing is None or sent.silence is None:
         return Claim(POSSIBLE, f"{sent.name}: the silence was not sampled", about=about)
-    tokens = "no counters" if standing.tokens is None else f"{standing.tokens:.0f} tokens in {standing.seconds:.0f} s"
+    tokens = (
+        "its counters could not be read"
+        if standing.tokens is None
+        else f"{standing.tokens:.0f} tokens in {standing.seconds:.0f} s"
+    )
     canary = "the canary stood too" if standing.canary_sent else "no canary was sent"
     silence = f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
     closer = [one.sentence for one in facts.stall.processes if one.role == "engine_core"]
     reason = "; ".join([f"{sent.name}: {silence}", tokens, canary, clock_words(standing), *closer[:1]])
-    summary = (
-        f"The engine of {facts.server_name} on {facts.run['host']} stopped stepping: {tokens} while a request was "
-        f"open; {canary}; {clock_words(standing)}"
+    seen = (
+        f"{tokens} while a request was open" if standing.tokens is not None else "as far as it shows without counters"
     )
+    seen = "; ".join([seen, canary, clock_words(standing)])
+    if standing.clocks is not None and not clocks_stand(standing):
+        seen += ", as a wait that spins does, or a compilation"
+    summary = f"The engine of {facts.server_name} on {facts.run['host']} stopped stepping: {seen}"
     if not standing.canary_sent:
         return Claim(POSSIBLE, reason, summary, "low", about=about)
     queue = gauges(sent)

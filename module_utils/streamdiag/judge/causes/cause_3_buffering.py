@@ -6,6 +6,7 @@ from typing import List, Optional, Tuple
 
 from ..arrival import HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
+from ..streams import ENDED, how_it_ended
 from .cause_1_standing import loop_blocks
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 from .witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
@@ -127,12 +128,9 @@ def proxy_interference(facts: Facts) -> Claim:
 
 
 def _spoilt(sent: StreamFacts) -> str:
-    stream = sent.stream
     if sent.outcome in ("truncated", "failed", "rejected", "unreachable"):
-        body = " ".join(stream["body"].split())[:160]
-        status = f"HTTP {stream['http_status']}: {body}" if body else stream["end"]["reason"]
-        seconds = stream["end"]["t"]
-        return f"{sent.name}: {sent.outcome} after {seconds:.1f} s ({status}); simple came whole on loopback"
+        how, seconds = how_it_ended(sent.stream), sent.stream["end"]["t"]
+        return f"{sent.name} {ENDED[sent.outcome]} after {seconds:.1f} s ({how}); simple came whole on loopback"
     fail = sent.protocol.first_fail
     return f"{sent.name}: {fail.words}; on loopback the events are whole" if sent.completed and fail else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..facts import Facts, StreamFacts
+from ..streams import ENDED, how_it_ended
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 
@@ -32,7 +33,7 @@ def network_stall(facts: Facts) -> Claim:
 def _how(sent: StreamFacts) -> str:
     if sent.stalled and sent.silence is not None:
         return f"{sent.silence.seconds:.0f} s of silence after {sent.silence.after}"
-    return "{}: {}".format(sent.outcome, sent.stream["end"]["reason"])
+    return f"it {ENDED[sent.outcome]} ({how_it_ended(sent.stream)})"
 
 
 RULES = (

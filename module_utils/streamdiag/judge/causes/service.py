@@ -119,7 +119,7 @@ def _rejected(facts: Facts, statuses: tuple[int, ...], what: str) -> Claim:
     if not refused:
         codes = " or ".join(str(code) for code in statuses) if len(statuses) < 3 else "another 4xx"
         return ruled_out("no request was refused with " + codes)
-    words = _server_words(refused[0])
+    words = _server_words(refused[0]) or "without a word"
     reason = "{}: HTTP {}: {}".format(refused[0].name, refused[0].stream["http_status"], words)
     summary = "The server on {} {}: HTTP {} to the case {}: {}".format(
         facts.run["host"], what, refused[0].stream["http_status"], refused[0].name, words
