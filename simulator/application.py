@@ -163,7 +163,6 @@ class Simulator:
         settings = self.settings_for(data, request.headers)
         if settings.warm_up and not self.warm:
             settings = replace(settings, prefill_seconds=settings.warm_up, busy=True)
-        self.warm = True
         if settings.block_server == "request":
             self.block()
         if settings.http_status:
@@ -175,6 +174,7 @@ class Simulator:
                 shown = f"message={error.message!r}, type={error.kind!r}, param={error.param!r}, code={error.status}"
                 log("ERROR", "serving.py:334", f"Error with model error=ErrorInfo({shown})")
             raise
+        self.warm = True  # what was refused compiled nothing
         self.engine.check()
         if settings.log_requests:
             log("INFO", "request_logger.py:65", f"Received request: SamplingParams(max_tokens={body.max_tokens})")
