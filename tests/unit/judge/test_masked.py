@@ -346,7 +346,11 @@ def test_the_exception_itself_is_quoted_and_not_one_of_earlier():
 
 def test_a_stream_that_a_restart_cut_says_so():
     stopping = line("Stopping vllm.service - vLLM OpenAI-compatible server...", AT + 1.3, 1)
-    assert "systemd was stopping the unit" in verdict(truncated(), journal=journal(stopping))["summary"]
+    renewed = {"machine": machine(processes=processes(((901, "main"), (902, "engine_core"))))}
+    found = verdict(truncated(), journal=journal(stopping, line(ENGINE_DEAD_LINE, AT + 1.4)), **renewed)
+    assert found["primary_cause"] == "stream_truncated"
+    assert "systemd was stopping the unit" in found["summary"]
+    assert named(truncated(), **renewed)[1] == "engine_dead"
 
 
 # Interrupted runs

@@ -9,7 +9,7 @@ from ..earlier import old_until
 from ..facts import Facts, StreamFacts
 from ..logs import Seen
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
-from .witness import engine_lives, engines
+from .witness import engine_lives, engines, stopped_in_order
 
 
 def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
@@ -54,6 +54,9 @@ def engine_dead(facts: Facts) -> Claim:
     bad = _harmed(facts)
     if not bad:
         return ruled_out("no stream failed that a dead engine could explain")
+    stop = stopped_in_order(facts, bad[0])
+    if stop and bad[0].outcome == "truncated":
+        return ruled_out(f"the unit was being stopped in order: {stop[:200]}")
     witnesses: List[str] = []
     lines = _fatal(facts, "engine_dead")
     if lines is not None:

@@ -9,9 +9,8 @@ from ..facts import Facts, StreamFacts
 from ..streams import cut_early, tokens_asked
 from ..tokens import tokens_used
 from .rule import CONFIRMED, Claim, Rule, names, not_tested, ruled_out
+from .witness import log_beside, stopped_in_order
 
-#: Seconds around a stream in which a line of the log may be about it.
-AROUND = 2.0
 #: The line of a traceback that names the exception: of Python itself, or behind vLLM's prefix.
 _RAISED = re.compile(r"(?:^|[\s\]])(?:\w+\.)*\w*(?:Error|Exception)\b: ")
 #: An event that the server itself found wrong: the fork's words, and pydantic's. Not "invalid", which is of requests.
@@ -40,9 +39,7 @@ def _last_words(facts: Facts, cut: StreamFacts) -> str:
     """What the unit's log says at the time of the cut: of a stop in order, else of the exception."""
     if facts.logs.unreadable:
         return facts.logs.unreadable
-    start, end = cut.stream["at"] - AROUND, cut.stream["at"] + cut.stream["end"]["t"] + AROUND
-    lines = [line["text"].strip() for line in facts.logs.unit_lines if start <= line["at"] <= end]
-    stop = next((text for text in lines if text.startswith("Stopping ")), "")
+    stop, lines = stopped_in_order(facts, cut), log_beside(facts, cut)
     if stop:
         return f"systemd was stopping the unit: {stop[:200]}"
     raised = [text for text in lines if _RAISED.search(text)]

@@ -17,6 +17,8 @@ HELD_TOKENS = 16
 SLACK = 4
 #: Seconds in which gauges may still lag behind the last event.
 LAG = 0.5
+#: Seconds around a stream in which a line of the log may be about it.
+AROUND = 2.0
 #: States of proc(5) in words.
 _HALTED = {
     "T": "is stopped by a signal (state T)",
@@ -33,6 +35,17 @@ class Gauges(NamedTuple):
     t: float
     waiting: float
     running: float
+
+
+def log_beside(facts: Facts, sent: StreamFacts) -> List[str]:
+    """The lines of the unit's log at the time of a stream, in order."""
+    start, end = sent.stream["at"] - AROUND, sent.stream["at"] + sent.stream["end"]["t"] + AROUND
+    return [line["text"].strip() for line in facts.logs.unit_lines if start <= line["at"] <= end]
+
+
+def stopped_in_order(facts: Facts, sent: StreamFacts) -> str:
+    """systemd's line that it was stopping the unit while ``sent`` was open, ``""`` when it was not."""
+    return next((text for text in log_beside(facts, sent) if text.startswith("Stopping ")), "")
 
 
 def stalled(facts: Facts) -> List[StreamFacts]:
