@@ -85,6 +85,11 @@ def also(one, *gaps):
 STREAM_RULES = {
     # Checklist, cause 1
     "queue: it completed late": (bundle(late(**QUEUE)), "queue_saturated", "confirmed"),
+    "queue: on a server that makes a token a second": (
+        bundle(late(**{**QUEUE, "rate": 1.0})),
+        "queue_saturated",
+        "confirmed",
+    ),
     "queue: late, nobody waits": (bundle(late()), "queue_saturated", "ruled_out"),
     "queue: only the canary waits": (
         bundle(stalled(seconds=30.0, how="deadline", samples=samples(30.0, rate=50.0, running=1.0, waiting=1.0))),

@@ -9,7 +9,9 @@ from ..result import Cause, Check
 from . import (
     cause_1_dead,
     cause_1_pace,
+    cause_1_queue,
     cause_1_standing,
+    cause_1_thought,
     cause_2_tools,
     cause_3_buffering,
     cause_4_compatibility,
@@ -25,6 +27,8 @@ _BY_ID: Dict[str, Rule] = {
         service.RULES,
         cause_1_dead.RULES,
         cause_1_standing.RULES,
+        cause_1_queue.RULES,
+        cause_1_thought.RULES,
         cause_1_pace.RULES,
         cause_2_tools.RULES,
         cause_3_buffering.RULES,
