@@ -137,6 +137,26 @@ def test_the_engine_lives(streams, parts, cause):
     assert found["engine_stalled"] == "ruled_out"
 
 
+def test_few_tokens_behind_a_filter_are_a_sign_of_life():
+    # 5 tokens for the stream and 5 for the canary, none of which passes; then 8 s of an idle engine.
+    made = [100, *[105] * 2, *[110] * 9]
+    one = stalled(seconds=11.0, events=preamble()[:1], canary=canary(preamble()[:1]))
+    one["samples"]["metrics"] = [counters(float(t), float(tokens)) for t, tokens in enumerate(made)]
+    assert named(one, chat(), **ON) == ("broken", "compat_mode_filtering")
+    assert states(bundle(one))["engine_stalled"] == "ruled_out"
+    for sample in one["samples"]["metrics"][1:]:
+        sample["running"] = 1.0  # it began, and did not come to the end
+    assert named(one) == ("broken", "engine_stalled")
+
+
+def test_without_counters_an_idle_stack_shows_nothing():
+    one = stalled(seconds=20.0)
+    one["samples"]["metrics"] = []
+    assert named(one, **between_looks(looked_at()))[0] == "inconclusive"
+    one["samples"]["processes"] = [clocks(float(t), cpu=float(t)) for t in range(20)]
+    assert named(one, **between_looks(looked_at(cpu_used=2.9))) == ("broken", "engine_stalled")
+
+
 def test_an_xid_explains_no_silence_before_an_engine_that_works():
     lost = {"machine": machine(gpus={"state": "ok", "gpus": [gpu(), gpu(7, lost="GPU is lost")]})}
     for parts in (lost, {"journal": journal(kernel=[XID])}, {"journal": journal(CUDA_OOM)}):

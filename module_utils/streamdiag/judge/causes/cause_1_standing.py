@@ -129,11 +129,12 @@ def _weight(facts: Facts, found: List[StreamFacts]) -> Tuple[str, str, Tuple[str
     if not cannot_run and not is_chat(sent.stream) and not acting_events(sent.stream):
         doubts.append("not even response.created came, which the API server sends before the engine has the request")
     if sent.standing is None or sent.standing.tokens is None:
-        # A filter in the API server keeps the canary silent, too; it does not keep chat silent.
+        # A filter in the API server keeps the canary silent, too, and the engine idles at one and the same stack; it
+        # stops no process, makes none spin, and does not keep chat silent.
         doubts.append("the server's counters could not be read")
-        sure = cannot_run or same or any(is_chat(other.stream) for other in found)
-        state = LIKELY if known or same else POSSIBLE
-        return state, "high" if sure else "medium", _said(doubts)
+        sure = cannot_run or (same and known and not stands)
+        sure = sure or (stands and any(is_chat(other.stream) for other in found))
+        return (LIKELY, "high", _said(doubts)) if sure else (POSSIBLE, "medium", _said(doubts))
     if stands or (same and not known):
         return CONFIRMED, "high", _said(doubts)
     if same:

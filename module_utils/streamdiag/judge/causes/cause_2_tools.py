@@ -58,7 +58,7 @@ def _open(facts: Facts, found: List[StreamFacts], words: str, summary: str) -> C
         return Claim(POSSIBLE, f"{words}; but {facts.traffic}, so they may be others' tokens", about=about)
     if any(keeps_tokens(other) for other in facts.sent if other.completed) and works_on(facts, sent):
         return Claim(POSSIBLE, words + "; they may be a thought that is not shown", about=about)
-    return Claim(LIKELY, words, summary, "medium" if facts.traffic else "high", shared_counters(facts), about)
+    return Claim(LIKELY, words, summary, "medium", shared_counters(facts), about)
 
 
 def _may_be_thought(facts: Facts, sent: StreamFacts) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from ...responses import PREAMBLE, acting_events, name_of
 from ..facts import Facts, StreamFacts
 from ..silence import Silence, Standing
 from ..streams import tokens_asked
-from ..tokens import deltas, tokens_used
+from ..tokens import advanced, counted, deltas, tokens_used
 
 #: Tokens that were made and not shown, from which on something keeps an answer. A call's own markup has about a dozen.
 HELD_TOKENS = 16
@@ -176,6 +176,15 @@ def keeps_tokens(sent: StreamFacts) -> bool:
     return used is not None and not sent.protocol.tally.reasoning and used - len(deltas(sent.stream)) >= HELD_TOKENS
 
 
+def _served_since_the_canary(sent: StreamFacts) -> bool:
+    """The engine made tokens after the canary was sent, whatever became of them, and has no request left."""
+    last, canary = gauges(sent)[-1:], sent.stream["canary"]
+    if canary is None or not last or last[0].waiting or last[0].running or halted(sent.standing):
+        return False
+    before = counted(sent.stream, 0.0, float(canary.get("sent_at") or 0.0))[-1:]
+    return bool(before and advanced(sent.stream, "generation_tokens", before[0]["t"]))
+
+
 def engine_lives(facts: Facts, sent: StreamFacts) -> str:
     """In words what shows that the engine steps although ``sent`` is silent, else ``""``."""
     standing = sent.standing
@@ -187,6 +196,8 @@ def engine_lives(facts: Facts, sent: StreamFacts) -> str:
             return "a canary beside the silent stream was answered"
     if held(sent):
         return f"{held(sent):.0f} tokens were made for {sent.name} in its silence, so the engine did its work"
+    if _served_since_the_canary(sent):
+        return "tokens were made after the canary was sent, and no request is left: the engine did its work"
     later = facts.sent[facts.sent.index(sent) + 1 :] if sent in facts.sent else []
     whole = next((other.name for other in later if other.completed), "")
     return f"{whole} came whole after it" if whole else ""
