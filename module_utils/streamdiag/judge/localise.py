@@ -11,9 +11,7 @@ from typing import NamedTuple
 from ..responses import is_streaming
 from .facts import Facts, StreamFacts
 from .tokens import tokens_used
-
-#: Tokens from which on a client should have been shown something; the markup of a call alone has about a dozen.
-SPEECHLESS = 16
+from .unshown import SOME
 
 
 class Localisation(NamedTuple):
@@ -31,7 +29,7 @@ def works(sent: StreamFacts) -> bool:
     tally = sent.protocol.tally
     spoke = bool(tally.text or tally.reasoning or tally.arguments or sent.protocol.calls)
     made = tokens_used(sent.stream)
-    silent = not spoke and is_streaming(sent.stream) and (made is None or made >= SPEECHLESS)
+    silent = not spoke and is_streaming(sent.stream) and (made is None or made >= SOME)
     return sent.completed and sent.protocol.first_fail is None and not silent
 
 

@@ -6,7 +6,7 @@ from .arrival import HELD_BACK
 from .facts import Facts, StreamFacts
 from .tokens import ENOUGH_DELTAS, tokens_used
 
-#: Tokens of an answer without a single delta, from which on it is not just empty. The markup alone has about a dozen.
+#: Tokens from which on a client should have been shown something; the markup of a call alone has about a dozen.
 SOME = 16
 #: Tokens in a silence, from which on they are neither markup nor an error of counting.
 MANY = 32

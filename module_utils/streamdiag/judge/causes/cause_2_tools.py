@@ -11,8 +11,9 @@ from ..protocol.item import CALLS
 from ..silence import pings
 from ..streams import cut_by_limit, has_delta, tokens_asked
 from ..tokens import tokens_used
+from ..unshown import SOME
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
-from .witness import HELD_TOKENS, held, keeps_tokens, works_on
+from .witness import held, keeps_tokens, works_on
 
 #: Cases whose request has tools.
 WITH_TOOLS = ("tools", "codex", "tool_turn")
@@ -79,7 +80,7 @@ def _kept(facts: Facts, sent: StreamFacts) -> float:
     if sent.protocol.first_fail is not None:
         return 0.0  # what is missing is in the final response: it broke the protocol, and was not kept back
     made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
-    return float(made) if made >= HELD_TOKENS else 0.0
+    return float(made) if made >= SOME else 0.0
 
 
 def awaiting_tool_output(facts: Facts) -> Claim:

@@ -8,8 +8,8 @@ from ...responses import FAILED, acting_events, data_of, name_of
 from ..facts import Facts, StreamFacts
 from ..streams import cut_early, tokens_asked
 from ..tokens import tokens_used
+from .log_beside import log_beside, stopped_in_order
 from .rule import CONFIRMED, Claim, Rule, names, not_tested, ruled_out
-from .witness import log_beside, stopped_in_order
 
 #: The line of a traceback that names the exception: of Python itself, or behind vLLM's prefix.
 _RAISED = re.compile(r"(?:^|[\s\]])(?:\w+\.)*\w*(?:Error|Exception)\b: ")

@@ -10,15 +10,12 @@ from ..facts import Facts, StreamFacts
 from ..silence import Silence, Standing
 from ..streams import tokens_asked
 from ..tokens import advanced, counted, deltas, tokens_used
+from ..unshown import SOME
 
-#: Tokens that were made and not shown, from which on something keeps an answer. A call's own markup has about a dozen.
-HELD_TOKENS = 16
 #: Tokens by which counts may differ: stop tokens, and a canary that ended in between.
 SLACK = 4
 #: Seconds in which gauges may still lag behind the last event.
 LAG = 0.5
-#: Seconds around a stream in which a line of the log may be about it.
-AROUND = 2.0
 #: States of proc(5) in words.
 _HALTED = {
     "T": "is stopped by a signal (state T)",
@@ -35,17 +32,6 @@ class Gauges(NamedTuple):
     t: float
     waiting: float
     running: float
-
-
-def log_beside(facts: Facts, sent: StreamFacts) -> List[str]:
-    """The lines of the unit's log at the time of a stream, in order."""
-    start, end = sent.stream["at"] - AROUND, sent.stream["at"] + sent.stream["end"]["t"] + AROUND
-    return [line["text"].strip() for line in facts.logs.unit_lines if start <= line["at"] <= end]
-
-
-def stopped_in_order(facts: Facts, sent: StreamFacts) -> str:
-    """systemd's line that it was stopping the unit while ``sent`` was open, ``""`` when it was not."""
-    return next((text for text in log_beside(facts, sent) if text.startswith("Stopping ")), "")
 
 
 def stalled(facts: Facts) -> List[StreamFacts]:
@@ -144,7 +130,7 @@ def held(sent: StreamFacts) -> float:
     asked = tokens_asked(sent.stream)
     if asked is not None and sent.unseen > asked + SLACK:
         return 0.0  # more than the request may have: others made them
-    return sent.unseen if sent.unseen >= HELD_TOKENS else 0.0
+    return sent.unseen if sent.unseen >= SOME else 0.0
 
 
 def _stands_at_work(sent: StreamFacts) -> bool:
@@ -173,7 +159,7 @@ def works_on(facts: Facts, sent: StreamFacts) -> bool:
 def keeps_tokens(sent: StreamFacts) -> bool:
     """A whole answer has more tokens than it showed, as far as deltas are tokens: it may hide a thought."""
     used = tokens_used(sent.stream)
-    return used is not None and not sent.protocol.tally.reasoning and used - len(deltas(sent.stream)) >= HELD_TOKENS
+    return used is not None and not sent.protocol.tally.reasoning and used - len(deltas(sent.stream)) >= SOME
 
 
 def _served_since_the_canary(sent: StreamFacts) -> bool:
