@@ -1,16 +1,18 @@
-"""What sampled process clocks say, for the wing that ends a stream early and for the wing that judges it later."""
+"""What sampled process clocks and GPUs say, for the wing that ends a stream early and for the one that judges it."""
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
-from .bundle import Process, ProcessSample
+from .bundle import GpuSample, Process, ProcessSample
 
 #: Process states of proc(5) in which nothing is executed: stopped by a signal or by a debugger, dead, vanished.
 HALTED_STATES = frozenset({"T", "t", "Z", "X", "gone"})
 #: CPU seconds per second that all engine processes together may use and still count as standing.
 #: An idle vLLM engine core uses under 0.01 (it blocks on its queue); one that steps uses about 1.
 IDLE_SHARE = 0.05
+#: Per cent of the time in which a GPU must run a kernel to count as busy (nvidia-smi's gpu_util); an idle one has 0.
+BUSY_PERCENT = 10.0
 
 
 class Clocks(NamedTuple):
@@ -50,3 +52,23 @@ def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks
         seconds=last["t"] - first["t"],
         halted=[process for process in serving(last["processes"]) if process["state"] in HALTED_STATES],
     )
+
+
+def gpu_load(samples: List[GpuSample], pids: List[int]) -> Optional[float]:
+    """The highest ``utilization_percent`` of a GPU over ``samples``; None when no GPU said any.
+
+    A GPU whose processes are listed counts only where one of ``pids``, the server's, is among them.
+    """
+    loads = [
+        load
+        for sample in samples
+        for gpu in sample.get("gpus", [])
+        for load in [gpu.get("utilization_percent")]
+        if load is not None and _may_be_of(gpu.get("processes", []), pids)
+    ]
+    return max(loads, default=None)
+
+
+def _may_be_of(users: List[Dict[str, Any]], pids: List[int]) -> bool:
+    known = [user["pid"] for user in users if user.get("pid") is not None]
+    return not known or not pids or bool(set(known) & set(pids))

@@ -6,9 +6,9 @@ Pure functions over what was sampled; the judge applies rules of its own to the 
 
 * the server's counters: the same tokens in every sample, or no answer in any of them;
 * the canary: a tiny stream beside the silent one got no further than the first one did;
-* the process clocks: the unit's processes used no CPU time, or one of them is stopped.
+* the process clocks: one of the unit's processes is stopped, or they used no CPU time for longer, and no GPU is busy.
 
-A first request that compiles, a long prefill and a spinning wait all burn CPU time, so they are waited for.
+A first request that compiles, a long prefill and a spinning wait all burn CPU time, or a GPU's, so they are waited for.
 
 ``queued``: the engine works for others, and the stream waits for its turn. How long that takes depends on
 requests that are not ours.
@@ -20,12 +20,15 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from ..bundle import Metrics, ProcessSample, Samples, Stream
-from ..clocks import read_clocks
+from ..bundle import Metrics, Process, ProcessSample, Samples, Stream
+from ..clocks import BUSY_PERCENT, gpu_load, read_clocks
 from ..responses import progressed
 
 #: Seconds of silence before anything is concluded; several samples of every source fall into it.
 LEAST_SILENCE = 6.0
+#: Seconds of silence before it is concluded of processes that could run, and do not: a long prompt on a GPU whose load
+#: cannot be read leaves the CPU idle, and a first token within 10 s is not even slow.
+IDLE_SILENCE = 12.0
 #: Seconds back that count: a server that answered once more after the last event has stood since.
 WINDOW = 8.0
 #: Seconds the canary must have been silent: a healthy server answers it in well under one.
@@ -57,16 +60,29 @@ def counters_stand(samples: List[Metrics]) -> Optional[str]:
     return "no token in {:.0f} s".format(answered[-1]["t"] - answered[0]["t"])
 
 
-def clocks_stand(samples: List[ProcessSample]) -> Optional[str]:
-    """In words when the engine's processes stood over ``samples`` (at least 3), else None."""
+def halted(samples: List[ProcessSample]) -> Optional[str]:
+    """In words when one of the server's processes cannot run, by ``samples`` (at least 3), else None."""
     clocks = read_clocks(samples, least=3)
-    if clocks is None:
+    if clocks is None or not clocks.halted:
         return None
-    if clocks.halted:
-        return "process {} is in state {}".format(clocks.halted[0]["pid"], clocks.halted[0]["state"])
-    if not clocks.idle:
-        return None
-    return f"{clocks.cpu:.2f} s of CPU time in {clocks.seconds:.0f} s"
+    return "process {} is in state {}".format(clocks.halted[0]["pid"], clocks.halted[0]["state"])
+
+
+def idle(samples: List[ProcessSample]) -> Optional[str]:
+    """In words when the engine's processes used no CPU time over ``samples`` (at least 3), else None."""
+    clocks = read_clocks(samples, least=3)
+    return f"{clocks.cpu:.2f} s of CPU time in {clocks.seconds:.0f} s" if clocks is not None and clocks.idle else None
+
+
+def gpu_busy(samples: Samples, since: float) -> bool:
+    """A GPU of the server has worked since ``since``."""
+    seen = samples["processes"][-1:]
+    load = gpu_load([s for s in samples["gpus"] if s["t"] >= since], _pids(seen[0]["processes"]) if seen else [])
+    return load is not None and load >= BUSY_PERCENT
+
+
+def _pids(processes: List[Process]) -> List[int]:
+    return [process["pid"] for process in processes]
 
 
 def standstill(samples: Samples, canary: Optional[Stream], since: float, now: float) -> Optional[str]:
@@ -81,11 +97,21 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     counters = counters_stand([s for s in samples["metrics"] if s["t"] >= since])
     if counters is None:
         return None
-    in_silence = [s for s in samples["processes"] if s["t"] >= since and s["processes"]]  # /proc may hide them all
-    clocks = clocks_stand(in_silence)
-    if clocks is None and (in_silence or silence < SILENCE_WITHOUT_CLOCKS):
+    clocks = _clocks_stand(samples, since, silence)
+    return f"{counters}; the canary stands too; {clocks}" if clocks is not None else None
+
+
+def _clocks_stand(samples: Samples, since: float, silence: float) -> Optional[str]:
+    """What the clocks since ``since`` say for a standstill, in words; None when they say that it may go on."""
+    seen = [s for s in samples["processes"] if s["t"] >= since and s["processes"]]  # /proc may hide them all
+    stopped = halted(seen)
+    if stopped is not None:
+        return stopped
+    if gpu_busy(samples, since):
         return None
-    return "{}; the canary stands too; {}".format(counters, clocks or "process clocks could not be read")
+    if not seen:
+        return "process clocks could not be read" if silence >= SILENCE_WITHOUT_CLOCKS else None
+    return idle(seen) if silence >= IDLE_SILENCE else None
 
 
 def queued(samples: Samples, canary: Optional[Stream], since: float, now: float) -> Optional[str]:
@@ -138,14 +164,18 @@ def _stands(canary: Stream) -> bool:
     return "end" in canary or canary["silence"] >= CANARY_SILENCE  # ended without progress: silent for good
 
 
-def working(samples: Samples, now: float, silence: float, window: float = 10.0, cpu_patience: float = 75.0) -> bool:
-    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU time alone only
-    until ``cpu_patience`` seconds of silence, because a wait that spins burns CPU time for ever.
+def working(samples: Samples, now: float, silence: float, window: float = 10.0, busy_patience: float = 75.0) -> bool:
+    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU and GPU time alone only
+    until ``busy_patience`` seconds of silence, because a wait that spins, or a collective that hangs, is busy for ever.
     """
     recent = [s for s in samples["metrics"] if s["state"] == "ok" and s["t"] >= now - window]
     for counter in ("generation_tokens", "prompt_tokens"):
         values = [s.get(counter) for s in recent if s.get(counter) is not None]
         if len(values) >= 2 and values[0] != values[-1]:
             return True
-    clocks = [s for s in samples["processes"] if s["t"] >= now - window and s["processes"]]
-    return silence < cpu_patience and len(clocks) >= 3 and clocks_stand(clocks) is None
+    if silence >= busy_patience:
+        return False
+    seen = [s for s in samples["processes"] if s["t"] >= now - window and s["processes"]]
+    if halted(seen) is not None:
+        return False
+    return gpu_busy(samples, now - window) or (len(seen) >= 3 and idle(seen) is None)

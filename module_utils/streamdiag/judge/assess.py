@@ -17,6 +17,8 @@ from .streams import ENDED, flows, has_delta, how_it_ended, is_responses_stream,
 
 #: Causes that can be seen through the public URL only.
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
+#: Causes by which a stream that was given up would have come to its end.
+_LATE = frozenset({"slow_generation", "client_timeout"})
 
 
 def assess(bundle: Bundle) -> Result:
@@ -113,7 +115,8 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
 def _status(facts: Facts, cause: Weighed) -> str:
     """``broken`` when a client does not get its answer; ``degraded`` when it does, late or all at once."""
     if facts.failing:
-        return "broken"
+        late = cause.rule.id in _LATE and {sent.name for sent in facts.failing} <= set(cause.claim.about)
+        return "degraded" if late else "broken"
     lost = [cause.rule.id == "protocol_violation" and _lost_on_codex(facts.streams[name]) for name in cause.claim.about]
     return "broken" if any(lost) or cause.rule.id == "tool_call_withheld" else "degraded"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, cast
 
 from ..bundle import Endpoint, Stream
-from ..clocks import Clocks, read_clocks
+from ..clocks import Clocks, gpu_load, read_clocks
 from ..responses import acting_events, is_heartbeat, name_of, progressed, terminal_name
 from .tokens import advanced
 
@@ -73,6 +73,7 @@ class Standing(NamedTuple):
     canary_sent: bool
     canary_progressed: bool
     clocks: Optional[Clocks]
+    gpu: Optional[float]  # the highest load of a GPU of the server, in per cent
     health: Dict[str, int]  # "200", "503", "no answer" -> how often
 
 
@@ -81,13 +82,16 @@ def standing(stream: Stream, silence: Silence) -> Standing:
     until = silence.end
     since = max(silence.start + min(SETTLING, silence.seconds / 4), until - WINDOW)
     canary = stream["canary"]
+    processes = [sample for sample in stream["samples"]["processes"] if since <= sample["t"] <= until]
+    pids = [process["pid"] for sample in processes[-1:] for process in sample["processes"]]
     return Standing(
         seconds=until - since,
         tokens=advanced(stream, "generation_tokens", since, until),
         prompt_tokens=advanced(stream, "prompt_tokens", since, until),
         canary_sent=canary is not None,
         canary_progressed=canary is not None and progressed(cast(Stream, canary)),
-        clocks=read_clocks([s for s in stream["samples"]["processes"] if since <= s["t"] <= until]),
+        clocks=read_clocks(processes),
+        gpu=gpu_load([sample for sample in stream["samples"]["gpus"] if since <= sample["t"] <= until], pids),
         health=_tally([answer for answer in stream["samples"]["health"] if answer["t"] >= silence.start]),
     )
 

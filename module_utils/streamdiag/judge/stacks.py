@@ -7,9 +7,10 @@ that the counters name, it names none by itself.
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, cast
 
-from ..bundle import Look, Stall, StalledProcess, ThreadStack
+from ..bundle import Look, Stall, StalledProcess, Stream, ThreadStack
+from ..responses import progressed
 
 #: Frames of a stack that are quoted: the innermost one, and those around it that are no plumbing.
 QUOTED_FRAMES = 6
@@ -38,11 +39,15 @@ class ProcessFacts(NamedTuple):
 
 
 class StallFacts(NamedTuple):
-    """``reason``: why no stack could be read, ``""`` when at least one was. ``taken``: whether anybody looked."""
+    """``reason``: why no stack could be read, ``""`` when at least one was. ``taken``: whether anybody looked.
+
+    ``canary_answered``: the engine answered the tiny stream that was held open meanwhile.
+    """
 
     taken: bool
     reason: str
     processes: List[ProcessFacts]
+    canary_answered: bool
 
     def same_stack(self, role: str) -> Optional[bool]:
         """Whether every process of ``role`` whose stacks are known stood still; None when none is known."""
@@ -61,10 +66,12 @@ class StallFacts(NamedTuple):
 def describe_stall(stall: Optional[Stall]) -> StallFacts:
     """The facts of ``stall``; None (nobody looked closer) gives empty ones with the reason."""
     if stall is None:
-        return StallFacts(taken=False, reason="no closer look was taken", processes=[])
+        return StallFacts(taken=False, reason="no closer look was taken", processes=[], canary_answered=False)
     processes = [_describe(process) for process in stall.get("processes", [])]
     reason = "" if any(one.top_frames for one in processes) else _why_no_stack(stall)
-    return StallFacts(taken=True, reason=reason, processes=processes)
+    canary = stall.get("canary")
+    answered = bool(canary) and progressed(cast(Stream, canary))
+    return StallFacts(taken=True, reason=reason, processes=processes, canary_answered=answered)
 
 
 def _why_no_stack(stall: Stall) -> str:

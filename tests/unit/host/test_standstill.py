@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamdiag.bundle import Samples
-from streamdiag.host.standstill import abandoned, clocks_stand, counters_stand, queued, standstill, working
+from streamdiag.host.standstill import abandoned, counters_stand, halted, idle, queued, standstill, working
 
 SINCE = 10.0  # the silence of these tests begins here
 FLAT = {"generation_tokens": 100.0, "prompt_tokens": 50.0}
@@ -53,8 +53,14 @@ def unseen(seconds):
     return [{"t": float(t), "processes": []} for t in range(int(SINCE) + seconds + 1)]
 
 
-def verdict(seconds, metrics=(), processes=(), canary=None):
-    samples = Samples(metrics=list(metrics), processes=list(processes), gpus=[], health=[])
+def gpus(seconds, load, pid=2):
+    """One look every three seconds at a GPU with one user."""
+    gpu = {"index": 0, "utilization_percent": float(load), "processes": [{"pid": pid, "name": "VLLM::Worker"}]}
+    return [{"t": float(t), "state": "ok", "gpus": [gpu]} for t in range(0, int(SINCE) + seconds + 1, 3)]
+
+
+def verdict(seconds, metrics=(), processes=(), canary=None, gpus=()):
+    samples = Samples(metrics=list(metrics), processes=list(processes), gpus=list(gpus), health=[])
     return standstill(samples, canary, SINCE, SINCE + seconds)
 
 
@@ -64,24 +70,32 @@ STUCK = canary(CREATED)
 @pytest.mark.parametrize(
     "why, seconds, given",
     [
-        ("all agree", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": STUCK}),
-        ("canary got headers only", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary()}),
-        ("canary got pings only", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, PING)}),
+        ("all agree", 13, {"metrics": metrics(13), "processes": clocks(13), "canary": STUCK}),
+        ("canary got headers only", 13, {"metrics": metrics(13), "processes": clocks(13), "canary": canary()}),
+        (
+            "canary got pings only",
+            13,
+            {"metrics": metrics(13), "processes": clocks(13), "canary": canary(CREATED, PING)},
+        ),
         (
             "canary was cut off after created",
-            8,
-            {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, end={"how": "closed"})},
+            13,
+            {"metrics": metrics(13), "processes": clocks(13), "canary": canary(CREATED, end={"how": "closed"})},
         ),
         (
             "canary could not connect",
-            8,
-            {"metrics": metrics(8), "processes": clocks(8), "canary": canary(http_status=None, end={"how": "refused"})},
+            13,
+            {
+                "metrics": metrics(13),
+                "processes": clocks(13),
+                "canary": canary(http_status=None, end={"how": "refused"}),
+            },
         ),
-        ("idle engine core", 8, {"metrics": metrics(8), "processes": clocks(8, share=0.01), "canary": STUCK}),
+        ("idle engine core", 13, {"metrics": metrics(13), "processes": clocks(13, share=0.01), "canary": STUCK}),
         (
             "busy API server: it answers our own questions",
-            8,
-            {"metrics": metrics(8), "processes": clocks(8, api_share=0.9), "canary": STUCK},
+            13,
+            {"metrics": metrics(13), "processes": clocks(13, api_share=0.9), "canary": STUCK},
         ),
         ("stopped by a signal", 8, {"metrics": metrics(8), "processes": clocks(8, state="T"), "canary": STUCK}),
         ("stopped by a debugger", 8, {"metrics": metrics(8), "processes": clocks(8, state="t"), "canary": STUCK}),
@@ -93,8 +107,23 @@ STUCK = canary(CREATED)
         ),
         (
             "/metrics never answers",
+            13,
+            {"metrics": unanswered(13), "processes": clocks(13), "canary": canary(http_status=None)},
+        ),
+        (
+            "an idle GPU beside an idle engine",
+            13,
+            {"metrics": metrics(13), "processes": clocks(13), "canary": STUCK, "gpus": gpus(13, 0)},
+        ),
+        (
+            "a busy GPU of somebody else's",
+            13,
+            {"metrics": metrics(13), "processes": clocks(13), "canary": STUCK, "gpus": gpus(13, 98, pid=77)},
+        ),
+        (
+            "stopped, whatever the GPU does",
             8,
-            {"metrics": unanswered(8), "processes": clocks(8), "canary": canary(http_status=None)},
+            {"metrics": metrics(8), "processes": clocks(8, state="T"), "canary": STUCK, "gpus": gpus(8, 98)},
         ),
         ("no clocks, but long enough", 16, {"metrics": metrics(16), "canary": STUCK}),
         ("hidden clocks, but long enough", 16, {"metrics": metrics(16), "processes": unseen(16), "canary": STUCK}),
@@ -107,7 +136,14 @@ def test_nothing_moves(why, seconds, given):
 @pytest.mark.parametrize(
     "why, seconds, given",
     [
-        ("too early", 5, {"metrics": metrics(5), "processes": clocks(5), "canary": STUCK}),
+        ("too early", 5, {"metrics": metrics(5), "processes": clocks(5, state="T"), "canary": STUCK}),
+        ("too early for an engine that idles", 11, {"metrics": metrics(11), "processes": clocks(11), "canary": STUCK}),
+        (
+            "a GPU that works while the CPU idles",
+            13,
+            {"metrics": metrics(13), "processes": clocks(13), "canary": STUCK, "gpus": gpus(13, 98)},
+        ),
+        ("a GPU that works, and no clocks", 16, {"metrics": metrics(16), "canary": STUCK, "gpus": gpus(16, 98)}),
         ("no canary sent", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": None}),
         ("canary sent just now", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(silence=2.0)}),
         ("canary got a token", 8, {"metrics": metrics(8), "processes": clocks(8), "canary": canary(CREATED, DELTA)}),
@@ -211,7 +247,7 @@ def test_something_may_still_come(why, seconds, given):
 
 
 def test_the_reason_names_all_three_witnesses():
-    reason = verdict(8, metrics(8), clocks(8, share=0.01), STUCK)
+    reason = verdict(13, metrics(13), clocks(13, share=0.01), STUCK)
     assert reason == "no token in 8 s; the canary stands too; 0.08 s of CPU time in 8 s"
     reason = verdict(8, unanswered(8), clocks(8, state="T"), STUCK)
     assert reason == "/metrics did not answer; the canary stands too; process 2 is in state T"
@@ -220,7 +256,8 @@ def test_the_reason_names_all_three_witnesses():
 
 def test_counters_and_clocks_without_samples():
     assert counters_stand([]) is None
-    assert clocks_stand([]) is None
+    assert idle([]) is None
+    assert halted([]) is None
 
 
 MOMENT = SINCE + 9
@@ -241,11 +278,16 @@ MOMENT = SINCE + 9
         ("no answer, but compiling", True, {"metrics": unanswered(9), "processes": clocks(9, share=1.0)}),
         ("hidden clocks are no sign of work", False, {"metrics": metrics(9), "processes": unseen(9)}),
         ("work long ago", False, {"metrics": metrics(1, generation_tokens=1), "processes": clocks(9)[:9], "at": 50.0}),
+        ("a GPU that works", True, {"metrics": metrics(9), "processes": clocks(9), "gpus": gpus(9, 98)}),
+        ("a GPU that works, and no clocks", True, {"metrics": metrics(9), "gpus": gpus(9, 98)}),
+        ("a GPU that works for ever", False, {"metrics": metrics(9), "gpus": gpus(9, 98), "silence": 76.0}),
+        ("a GPU that works for a stopped engine", False, {"processes": clocks(9, state="T"), "gpus": gpus(9, 98)}),
         ("no counters", False, {"metrics": [{"t": MOMENT - 1, "state": "ok"}, {"t": MOMENT, "state": "ok"}]}),
     ],
 )
 def test_working(why, expected, given):
-    samples = Samples(metrics=given.get("metrics", []), processes=given.get("processes", []), gpus=[], health=[])
+    sources = {name: given.get(name, []) for name in ("metrics", "processes", "gpus", "health")}
+    samples = Samples(**sources)
     assert working(samples, given.get("at", MOMENT), given.get("silence", 30.0)) is expected, why
 
 

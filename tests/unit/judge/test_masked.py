@@ -192,11 +192,50 @@ def test_one_of_two_engines_stands():
 # How sure
 
 
-def test_a_stall_that_passed_is_said_to_have_passed():
+def halted():
+    return stalled(samples=samples(7.0, state="T"))
+
+
+def test_an_engine_that_goes_on_by_itself_only_pauses():
+    """Nothing kept it from running: a long prompt on a GPU, for one, leaves the CPU idle."""
+    parts = (
+        {"machine": machine(metrics=counters(0.0, 180.0))},
+        {"stall": {"processes": [], "canary": stream("canary")}},
+    )
+    for later in parts:
+        found = verdict(stalled(), **later)
+        assert (found["status"], found["primary_cause"], found["confidence"]) == (
+            "degraded",
+            "slow_generation",
+            "medium",
+        )
+        assert "so it steps again" in found["summary"]
+        rows = {row["id"]: row["status"] for row in assess(bundle(stalled(), **later))["checks"]}
+        assert rows["step-5"] == "warn"
+    assert named(stalled(), machine=machine(metrics=counters(0.0, 100.0))) == ("broken", "engine_stalled")
+
+
+def test_a_stall_that_somebody_ended_is_said_to_have_passed():
     later = {"machine": machine(metrics=counters(0.0, 180.0))}
-    found = verdict(stalled(), **later)
+    found = verdict(halted(), **later)
     assert (found["primary_cause"], found["confidence"]) == ("engine_stalled", "medium")
     assert found["doubts"] == ["80 tokens were made after simple had been given up, so it steps again"]
+
+
+def test_a_busy_gpu_lowers_the_confidence():
+    def with_gpu(load, pid=WORKER, one=None):
+        one = one or stalled()
+        user = {"pid": pid, "name": "VLLM::Worker"}
+        seen = {"index": 0, "utilization_percent": load, "processes": [user]}
+        one["samples"]["gpus"] = [{"t": float(t), "state": "ok", "gpus": [seen]} for t in range(0, 12, 3)]
+        return verdict(one)
+
+    assert with_gpu(0.0)["confidence"] == "high"
+    found = with_gpu(97.0)
+    assert (found["primary_cause"], found["confidence"]) == ("engine_stalled", "medium")
+    assert "its GPU was 97 % busy" in found["summary"]
+    assert with_gpu(97.0, pid=4711)["confidence"] == "high"
+    assert with_gpu(97.0, one=halted())["confidence"] == "high"
 
 
 def test_stacks_tell_a_spinning_wait_from_a_compilation():

@@ -8,9 +8,9 @@ from typing import List, Optional, Set
 from ..earlier import old_until
 from ..facts import Facts, StreamFacts
 from ..logs import Seen
+from ..witness import engine_lives, engines
 from .log_beside import stopped_in_order
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
-from .witness import engine_lives, engines
 
 
 def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:

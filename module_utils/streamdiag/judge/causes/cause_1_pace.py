@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import List, Tuple
+
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import flows
 from ..tokens import tokens_used
 from ..unshown import MANY
+from ..witness import clock_words, paused
 from .cause_1_queue import waits_its_turn
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
-from .witness import clock_words
 
 #: Tokens per second from which on a long stream is a long answer; slower, people wait for the words.
 BRISK = 10.0
@@ -34,8 +36,11 @@ def client_timeout(facts: Facts) -> Claim:
 
 
 def slow_generation(facts: Facts) -> Claim:
-    """It completes, or flows to the end of the probe's patience: slow, and not hung."""
+    """It completes, or flows to the end of the probe's patience, or its engine goes on later: slow, and not hung."""
     limit = facts.setting("client_timeout", CLIENT_TIMEOUT)
+    late = [(s, words) for s in facts.sent for words in [paused(facts, s)] if words]
+    if late:
+        return _pauses(facts, late)
     moving = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not moving:
         return not_tested("no stream completed") if facts.sent else not_tested("no stream was sent")
@@ -56,6 +61,14 @@ def slow_generation(facts: Facts) -> Claim:
     summary = f"The streams on {facts.run['host']} are slow, not hung: {words}"
     about = names([*quiet, *long])
     return Claim(CONFIRMED if long else LIKELY, words, summary, "high" if long else "medium", about=about)
+
+
+def _pauses(facts: Facts, late: List[Tuple[StreamFacts, str]]) -> Claim:
+    sent, again = late[0]
+    silence = sent.silence.seconds if sent.silence else 0.0
+    words = f"{sent.name}: nothing for {silence:.0f} s, the canary neither; {clock_words(sent.standing)}; {again}"
+    summary = f"The engine of {facts.server_name} on {facts.run['host']} pauses, and goes on: {words}"
+    return Claim(LIKELY, words, summary, "medium", about=names(s for s, _again in late))
 
 
 def _explained(facts: Facts, sent: StreamFacts) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..facts import SLOW, Facts, StreamFacts
+from ..witness import began, canary_answered, gauges, halted
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
-from .witness import began, canary_answered, gauges, halted
 
 #: Share of the KV cache in use from which there is no room for another request.
 FULL = 0.95

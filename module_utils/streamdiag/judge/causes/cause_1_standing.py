@@ -6,19 +6,22 @@ from typing import List, Tuple
 
 from ...responses import acting_events, is_chat
 from ..facts import Facts, StreamFacts
-from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
-from .witness import (
+from ..witness import (
     clock_words,
     clocks_stand,
     engine_lives,
     engines,
     gauges,
+    gpu_busy,
     halted,
     health_asked,
     health_silent,
+    paused,
     slowest_health,
     stalled,
+    steps_again,
 )
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 #: Seconds. An event loop that runs answers ``/health`` in milliseconds.
 SLOW_HEALTH = 0.5
@@ -78,7 +81,7 @@ def engine_stalled(facts: Facts) -> Claim:
     begun = [s for s in silent if not health_silent(facts, s)]
     if not begun:
         return ruled_out("the API server itself stands" if silent else "no stream fell silent")
-    signs = [engine_lives(facts, s) for s in begun]
+    signs = [engine_lives(facts, s) or paused(facts, s) for s in begun]
     standing = [s for s, sign in zip(begun, signs) if not sign]
     if standing:
         return _stands(facts, standing)
@@ -107,6 +110,8 @@ def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
     seen = "; ".join([seen, canary, clock_words(standing)])
     if standing.clocks is not None and not clocks_stand(standing):
         seen += ", as a wait that spins does, or a compilation"
+    elif gpu_busy(standing) and not halted(standing):
+        seen += f"; its GPU was {standing.gpu:.0f} % busy, as with a collective that hangs, or a long prompt"
     summary = f"The engine of {facts.server_name} on {facts.run['host']} stopped stepping: {seen}"
     if not standing.canary_sent:
         return Claim(POSSIBLE, reason, summary, "low", about=about)
@@ -122,10 +127,11 @@ def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
 def _weight(facts: Facts, found: List[StreamFacts]) -> Tuple[str, str, Tuple[str, ...]]:
     """State, strength and doubts of a claim that the engine stands, by its clocks and its stacks."""
     sent = found[0]
-    stands, cannot_run = clocks_stand(sent.standing), halted(sent.standing)
+    cannot_run = halted(sent.standing)
+    stands = cannot_run or (clocks_stand(sent.standing) and not gpu_busy(sent.standing))
     known = sent.standing is not None and sent.standing.clocks is not None
     same, moves = _stacks(facts)
-    doubts = [_moved_later(facts, sent)]
+    doubts = [steps_again(facts, sent)]
     if not cannot_run and not is_chat(sent.stream) and not acting_events(sent.stream):
         doubts.append("not even response.created came, which the API server sends before the engine has the request")
     if sent.standing is None or sent.standing.tokens is None:
@@ -139,7 +145,7 @@ def _weight(facts: Facts, found: List[StreamFacts]) -> Tuple[str, str, Tuple[str
         return CONFIRMED, "high", _said(doubts)
     if same:
         return LIKELY, "high", _said(doubts)
-    # Without clocks, or with an engine that burns CPU time: a compilation or a spinning wait cannot be told apart.
+    # Without clocks, or with an engine or a GPU that is busy: a compilation, a long prompt or a wait that never ends.
     if moves and known:
         doubts.append("the stacks of its processes move, so it may be compiling")
     return LIKELY, "medium", _said(doubts)
@@ -153,15 +159,6 @@ def _stacks(facts: Facts) -> Tuple[bool, bool]:
     """Whether engine cores and workers stood at the same stacks twice, and whether one of them moved."""
     seen = [facts.stall.same_stack(role) for role in ("engine_core", "worker")]
     return True in seen and False not in seen, False in seen
-
-
-def _moved_later(facts: Facts, sent: StreamFacts) -> str:
-    """In words when the counters rose after the stream had been given up, else ``""``."""
-    last = [m.get("generation_tokens") for m in sent.stream["samples"]["metrics"] if m["state"] == "ok"][-1:]
-    after = facts.machine.get("metrics", {}).get("generation_tokens")
-    if not last or last[0] is None or after is None or after <= last[0]:
-        return ""
-    return f"{after - last[0]:.0f} tokens were made after {sent.name} had been given up, so it steps again"
 
 
 def _one_of_several(facts: Facts, begun: List[StreamFacts], sign: str) -> Claim:

@@ -7,8 +7,8 @@ from ..facts import Facts, StreamFacts
 from ..streams import cut_by_limit, flows, tokens_asked
 from ..tokens import deltas, tokens_used
 from ..unshown import unshown
+from ..witness import keeps_tokens, works_on
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
-from .witness import keeps_tokens, works_on
 
 #: A whole budget of this many tokens spent on reasoning, for a question that needs none, is worth a word.
 REASONING_BUDGET = 256

@@ -12,8 +12,8 @@ from ..silence import pings
 from ..streams import cut_by_limit, has_delta, tokens_asked
 from ..tokens import tokens_used
 from ..unshown import SOME
+from ..witness import held, keeps_tokens, works_on
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
-from .witness import held, keeps_tokens, works_on
 
 #: Cases whose request has tools.
 WITH_TOOLS = ("tools", "codex", "tool_turn")

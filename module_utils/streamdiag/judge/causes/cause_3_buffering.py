@@ -7,9 +7,9 @@ from typing import List, Optional, Tuple
 from ..arrival import HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
 from ..streams import ENDED, how_it_ended
+from ..witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
 from .cause_1_standing import loop_blocks
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
-from .witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
 
 #: Cases of which something must be shown although no call is made.
 _WITHOUT_A_CALL = ("simple", "reasoning", "codex", "padded")

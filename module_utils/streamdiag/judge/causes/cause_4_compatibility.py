@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...responses import acting_events, name_of
 from ..facts import Facts, StreamFacts
+from ..witness import held
 from .rule import LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
-from .witness import held
 
 
 def compat_mode_filtering(facts: Facts) -> Claim:

@@ -13,6 +13,7 @@ from ..logs import KERNEL_TROUBLE, TROUBLE
 from ..silence import pings
 from ..streams import flows
 from ..unshown import unshown
+from ..witness import paused
 from .row import Finding, Row, skip
 
 
@@ -113,6 +114,10 @@ def longer_timeout(facts: Facts) -> Finding:
         return skip("no stream fell silent: waiting longer is not the question")
     words = "; ".join("{} was held open for {:.1f} s".format(s.name, s.stream["end"]["t"]) for s in stalled)
     evidence = [facts.quote_stream(s.name, s.stream["end"]["reason"]) for s in stalled]
+    if any(paused(facts, s) for s in stalled):
+        return Finding(
+            "warn", words, "the engine went on after they had been given up: a longer timeout helps", evidence
+        )
     if all(s.stream["end"]["how"] == "stopped" for s in stalled):
         return Finding("fail", words, "nothing moved meanwhile, so a longer timeout cannot help", evidence)
     return Finding("fail", words, "it stayed silent to the end of the probe's patience", evidence)

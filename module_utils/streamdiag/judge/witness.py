@@ -1,16 +1,17 @@
-"""What several causes ask of the same silence: did the server answer, did its processes run, were tokens made?"""
+"""What causes and rows ask of the same silence: did the server answer, did its processes run, were tokens made?"""
 
 from __future__ import annotations
 
 from typing import List, NamedTuple, Optional, cast
 
-from ...bundle import Stream
-from ...responses import PREAMBLE, acting_events, name_of
-from ..facts import Facts, StreamFacts
-from ..silence import Silence, Standing
-from ..streams import tokens_asked
-from ..tokens import advanced, counted, deltas, tokens_used
-from ..unshown import SOME
+from ..bundle import Stream
+from ..clocks import BUSY_PERCENT
+from ..responses import PREAMBLE, acting_events, name_of
+from .facts import Facts, StreamFacts
+from .silence import Silence, Standing
+from .streams import tokens_asked
+from .tokens import advanced, counted, deltas, tokens_used
+from .unshown import SOME
 
 #: Tokens by which counts may differ: stop tokens, and a canary that ended in between.
 SLACK = 4
@@ -77,6 +78,11 @@ def clocks_stand(standing: Optional[Standing]) -> bool:
 def halted(standing: Optional[Standing]) -> bool:
     """A process of the server cannot execute anything."""
     return standing is not None and standing.clocks is not None and bool(standing.clocks.halted)
+
+
+def gpu_busy(standing: Optional[Standing]) -> bool:
+    """A GPU of the server worked to the end of a silence."""
+    return standing is not None and standing.gpu is not None and standing.gpu >= BUSY_PERCENT
 
 
 def engines(facts: Facts) -> int:
@@ -187,3 +193,21 @@ def engine_lives(facts: Facts, sent: StreamFacts) -> str:
     later = facts.sent[facts.sent.index(sent) + 1 :] if sent in facts.sent else []
     whole = next((other.name for other in later if other.completed), "")
     return f"{whole} came whole after it" if whole else ""
+
+
+def steps_again(facts: Facts, sent: StreamFacts) -> str:
+    """In words what shows that the engine went on after ``sent`` had been given up, else ``""``."""
+    last = [m.get("generation_tokens") for m in sent.stream["samples"]["metrics"] if m["state"] == "ok"][-1:]
+    after = facts.machine.get("metrics", {}).get("generation_tokens")
+    if last and last[0] is not None and after is not None and after > last[0] and not facts.vanished:
+        return f"{after - last[0]:.0f} tokens were made after {sent.name} had been given up, so it steps again"
+    if facts.stall.canary_answered:
+        return f"a canary was answered after {sent.name} had been given up, so it steps again"
+    return ""
+
+
+def paused(facts: Facts, sent: StreamFacts) -> str:
+    """In words what shows that the engine of a silent stream only paused, else ``""``: nothing forbade it to run."""
+    if not sent.stalled or halted(sent.standing) or health_silent(facts, sent) or engine_lives(facts, sent):
+        return ""
+    return steps_again(facts, sent)
