@@ -10,7 +10,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from ..bundle import Log, LogLine
 from . import command
@@ -51,16 +51,26 @@ def read_kernel_log(since: float, max_lines: int, max_bytes: int, journals: Sequ
 
 
 def parse_entry(line: str) -> Optional[LogLine]:
-    """One line of ``journalctl -o json``; ``None`` when it is none."""
+    """One line of ``journalctl -o json``; ``None`` when it is none.
+
+    A kernel line is dated by the kernel: journald takes all that the kernel remembers when it starts, and would date
+    the faults of last week today. See _SOURCE_MONOTONIC_TIMESTAMP in systemd.journal-fields(7).
+    """
     try:
         entry = json.loads(line)
-        at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+        at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6 - _delay(entry)
     except (ValueError, KeyError, TypeError):
         return None
     text = _ANSI.sub("", _text(entry.get("MESSAGE")))
     if len(text) > _LINE_CHARACTERS:
         text = text[:_LINE_CHARACTERS] + "…"
     return LogLine(at=at, pid=_integer(entry.get("_PID")), priority=_integer(entry.get("PRIORITY")), text=text)
+
+
+def _delay(entry: Dict[str, Any]) -> float:
+    """Seconds that the line was on its way from the kernel to journald; 0 for lines that are none of the kernel's."""
+    said, received = (_integer(entry.get(n)) for n in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP"))
+    return max(0, received - said) / 1e6 if said is not None and received is not None else 0.0
 
 
 def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, journals: Sequence[Path]) -> Log:
@@ -73,7 +83,7 @@ def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, jour
         f"--lines={_READ_LINES}",
         f"--since=@{int(since)}",
         "--output=json",
-        "--output-fields=MESSAGE,PRIORITY,_PID",
+        "--output-fields=MESSAGE,PRIORITY,_PID,_SOURCE_MONOTONIC_TIMESTAMP",
     ]
     result = command.run(argv + matches, _TIMEOUT, _READ_BYTES)
     log = Log(state="ok", reason="", since=since, lines=[], dropped=0)

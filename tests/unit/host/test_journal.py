@@ -77,6 +77,26 @@ def test_messages(message, text):
     assert line is not None and line["text"] == text
 
 
+@pytest.mark.parametrize(
+    "more, at",
+    [
+        ({"__MONOTONIC_TIMESTAMP": "900000000", "_SOURCE_MONOTONIC_TIMESTAMP": "300000000"}, 400.0),
+        ({"__MONOTONIC_TIMESTAMP": "900000000"}, 1000.0),  # a line of the unit
+        ({"__MONOTONIC_TIMESTAMP": "900000000", "_SOURCE_MONOTONIC_TIMESTAMP": "900000900"}, 1000.0),  # another clock
+        ({"__MONOTONIC_TIMESTAMP": "x", "_SOURCE_MONOTONIC_TIMESTAMP": "300000000"}, 1000.0),
+    ],
+)
+def test_a_kernel_line_is_dated_by_the_kernel(more, at):
+    line = journal.parse_entry(entry(1000, "NVRM: Xid", **more))
+    assert line is not None and line["at"] == at
+
+
+def test_what_the_kernel_said_long_ago_is_left_out(program, readable):
+    old = entry(1002, "old", __MONOTONIC_TIMESTAMP="900000000", _SOURCE_MONOTONIC_TIMESTAMP="300000000")
+    program("journalctl", "\n".join([entry(1003, "new"), old]))
+    assert [line["text"] for line in read(readable, since=1000)["lines"]] == ["new"]
+
+
 @pytest.mark.parametrize("line", ["", "-- No entries --", "[]", "{}", '{"__REALTIME_TIMESTAMP": "x"}', "{"])
 def test_what_is_no_entry(line):
     assert journal.parse_entry(line) is None

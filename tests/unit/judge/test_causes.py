@@ -132,6 +132,10 @@ def _evidence_is_of_the_right_kind(result):
 # Each rule both ways
 
 ENGINE_DEAD_LINE = "(APIServer pid=74) ERROR 11-22 19:53:03 [async_llm.py:906] AsyncLLM output_handler failed."
+GROUP = (
+    "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/system.slice/{0},"
+    "task_memcg=/system.slice/{0},task=VLLM::EngineCor,pid={1},uid=997"
+)
 CUDA_OOM = "(EngineCore pid=132) ERROR 11-22 19:53:03 [core.py:1] torch.OutOfMemoryError: CUDA out of memory."
 KILLED = "Out of memory: Killed process {} ({}) total-vm:9000kB, anon-rss:8000kB, UID:998"
 XID = "NVRM: Xid (PCI:0000:17:00): 79, GPU has fallen off the bus."
@@ -209,6 +213,24 @@ RULES = {
     ),
     "oom: another server's engine was killed, ours lives": (
         bundle(stalled(), journal=journal(kernel=[KILLED.format(4711, "VLLM::EngineCor")])),
+        "out_of_memory",
+        "ruled_out",
+    ),
+    "oom: killed in the unit's group": (
+        bundle(
+            truncated(),
+            machine=machine(processes=processes(GONE)),
+            journal=journal(kernel=[GROUP.format("vllm.service", 4711), KILLED.format(4711, "VLLM::EngineCor")]),
+        ),
+        "out_of_memory",
+        "confirmed",
+    ),
+    "oom: killed in another unit's group": (
+        bundle(
+            truncated(),
+            machine=machine(processes=processes(GONE)),
+            journal=journal(kernel=[GROUP.format("other.service", 4711), KILLED.format(4711, "VLLM::EngineCor")]),
+        ),
         "out_of_memory",
         "ruled_out",
     ),

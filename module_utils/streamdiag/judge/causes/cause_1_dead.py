@@ -113,7 +113,25 @@ def _is_ours(text: str, facts: Facts) -> bool:
     known = [p["pid"] for p in facts.target.get("processes", {}).get("processes", [])]
     if any(f"process {pid} " in text or f"pid={pid}," in text for pid in known):
         return True
+    unit = _unit_of_kill(text, facts)
+    if unit and facts.unit.known:
+        return unit == facts.server_name
     return "VLLM::" in text and (not known or bool(facts.vanished) or facts.all_unreachable)
+
+
+def _unit_of_kill(text: str, facts: Facts) -> str:
+    """The service in whose control group the kill was, by this line or by the one that the kernel says before it.
+
+    ``oom-kill:constraint=…,task_memcg=/system.slice/vllm.service,task=VLLM::Worker,pid=4711,uid=997``
+    """
+    killed = re.search(r"Killed process (\d+) |pid=(\d+),", text)
+    pid = (killed[1] or killed[2]) if killed else ""
+    kills = facts.logs.kernel.get("oom_kill")
+    for line in kills.lines if kills else []:
+        found = re.search(rf"task_memcg=[^,]*/([^/,]+\.service)[^,]*,.*\bpid={pid}\b", line["text"]) if pid else None
+        if found:
+            return found[1]
+    return ""
 
 
 def gpu_fault(facts: Facts) -> Claim:
