@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import functools
 import re
 import subprocess
 import sys
@@ -12,12 +14,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lookup_plugins.pyspy_archive import build_archive
 from simulator.demo import ROOT, start_server, stop
-from streamdiag.bundle import JOURNAL, MACHINE, RUN, TARGET, Journal, Log, LogLine, Target, stream_file, stream_name
+from streamdiag.bundle import (
+    JOURNAL,
+    MACHINE,
+    RUN,
+    STALL,
+    TARGET,
+    Journal,
+    Log,
+    LogLine,
+    Target,
+    stream_file,
+    stream_name,
+)
 from streamdiag.host.machine import LOG_LINES, read_machine
 from streamdiag.host.plan import ORDER, Seen, needless, see
 from streamdiag.host.probe import Server, run_case
 from streamdiag.host.redact import Redactor
+from streamdiag.host.stacks import PySpy
+from streamdiag.host.stall import take_stall
 from streamdiag.host.target import Wanted, read_target
 from streamdiag.host.watch import Deadlines
 from streamdiag.judge.assess import assess
@@ -166,7 +183,23 @@ def _send(
             stream = run_case(case, public if case == "public" else server, deadlines, variant)
             write_part(folder, stream_file(stream_name(stream)), stream)
             seen.append(see(stream))
+    if any(one["stalled"] for one in seen):
+        _look_closer(server, folder)
     return skipped
+
+
+def _look_closer(server: Server, folder: Path) -> None:
+    """What the role ``stall`` does."""
+    py_spy = PySpy(_py_spy())
+    try:
+        write_part(folder, STALL, take_stall(server, py_spy, become=False))
+    finally:
+        py_spy.close()
+
+
+@functools.cache
+def _py_spy() -> str:
+    return base64.b64encode(build_archive()).decode("ascii")
 
 
 def _with_log(journal: Journal, log: FollowedLog, since: float, api_key: str) -> Journal:

@@ -11,7 +11,7 @@ A fault that changes the server's settings or broke it restarts it afterwards an
         with faults.inject(host, "lost_deltas"): ...
 """
 
-from . import engine, network, pace, proxy, resources, service, settings, traffic
+from . import engine, network, proxy, resources, service, settings, traffic
 from .bending import REASONING, bendable
 from .registry import FAULTS, Fault, inject
 from .service import API_KEY
@@ -25,7 +25,6 @@ __all__ = [
     "engine",
     "inject",
     "network",
-    "pace",
     "proxy",
     "resources",
     "service",

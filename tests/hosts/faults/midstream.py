@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from .. import wire
@@ -82,28 +81,3 @@ def _slow_down(worker: Process, listener: Listener, ended: threading.Event, seco
         worker.signal(signal.SIGCONT)
         listener.heard(patience=seconds)
         worker.signal(signal.SIGSTOP)
-
-
-@contextlib.contextmanager
-def paced(host: Host, worker: Process, tokens_per_second: float) -> Iterator[None]:
-    """Stop and continue the worker in turn, so that each stream gets so many tokens a second; prompts are not slowed.
-
-    The worker may be a few tokens ahead of what the wire shows when it is stopped: it then pauses for all of them.
-    """
-
-    def act(listener: Listener, ended: threading.Event) -> None:
-        while not ended.is_set() and listener.process.poll() is None:
-            pieces = Counter(line for line in listener.heard() if line.startswith(b"piece"))
-            if not pieces:
-                continue
-            worker.signal(signal.SIGSTOP)
-            time.sleep(0.02)  # what it had made already is on its way
-            pieces.update(line for line in listener.heard(patience=0) if line.startswith(b"piece"))
-            ended.wait(max(pieces.values()) / tokens_per_second)
-            worker.signal(signal.SIGCONT)
-
-    try:
-        with listening(host, act):
-            yield
-    finally:
-        worker.signal(signal.SIGCONT)

@@ -50,3 +50,12 @@ def api_key(host: Host) -> Iterator[str]:
     server = Server(host, api_key=API_KEY)
     with server.configured("--api-key", API_KEY):
         yield f"the key is {API_KEY}"
+
+
+@fault
+def cold(host: Host) -> Iterator[str]:
+    """The server has just been started, and nobody has sent it a request yet."""
+    server = Server(host)
+    server.restart(wait=False)
+    server.wait_ready(warm_up=False)
+    yield "restarted, not warmed up"

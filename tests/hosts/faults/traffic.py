@@ -16,7 +16,7 @@ from ..server import Server
 from ..server_files import MODEL
 from .registry import fault
 
-#: Longer than anybody waits: the tiny model makes some 500 tokens a second, fewer the longer the text.
+#: Longer than anybody waits, even at full speed, which is some 500 tokens a second.
 LONG = {"max_tokens": 30000, "ignore_eos": True, "stream": True}
 #: Not streamed: this machine has few cores, and what a stream costs would slow the others down.
 SHORT = {"max_tokens": 100, "ignore_eos": True, "stream": False}
@@ -81,7 +81,10 @@ def other_traffic(host: Host, value: float = 2) -> Iterator[str]:
 
 @fault
 def queue_saturated(host: Host) -> Iterator[str]:
-    """Other clients hold the only slot: one runs, two wait, and each takes a minute."""
+    """Other clients hold the only slot: one runs, two wait. With `paced` each takes half an hour.
+
+    At full speed their streams leave this machine's few cores no room for anything else.
+    """
     with Server(host).configured("--max-num-seqs", "1"), clients(host, 3, LONG):
         time.sleep(1)  # until they stand in the queue
         yield "--max-num-seqs 1 and three long completions"
