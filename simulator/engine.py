@@ -93,6 +93,7 @@ class Engine:
     next_stats: float = 0.0
     started: float = field(default_factory=time.monotonic)
     competitor: int = 0
+    paused: bool = False  # once, by a stall of the kind "pause"
 
     def loop(self) -> None:
         """Run until the API server goes away or asks to stop."""
@@ -182,6 +183,9 @@ class Engine:
                 time.sleep(self.config["stall_seconds"] or 3600)
                 if self.config["stall_seconds"]:
                     self.die()
+            if how == "pause" and not self.paused:
+                self.paused = True
+                time.sleep(self.config["stall_seconds"])
             while how == "spin":
                 pass
 

@@ -68,6 +68,13 @@ def worker_timeout(s: Settings, value: float) -> None:
     s.last_words = FATAL + "TimeoutError: RPC call to execute_model timed out."
 
 
+@fault(
+    "the same for VALUE seconds, once; then the engine goes on as if nothing had been", "a wait for another host", 14
+)
+def engine_pauses(s: Settings, value: float) -> None:
+    s.stall, s.stall_seconds = "pause", value
+
+
 @fault("the same, but the engine burns CPU time for ever", "a busy wait for a worker or a device that never answers")
 def spinning_engine(s: Settings, value: float) -> None:
     s.stall = "spin"

@@ -48,10 +48,10 @@ class Settings:
     reasoning_parts: bool = False  # response.reasoning_part.* frame a thought, where 0.32 sends content_part.*
 
     # The engine, per request
-    stall: str = ""  # "", "stop" (SIGSTOP to itself), "block" or "spin"
+    stall: str = ""  # "", "stop" (SIGSTOP to itself), "block", "pause" (once, and then it goes on) or "spin"
     stall_after: int = 0  # tokens; 0 = before the first
     stall_words: str = ""  # what the engine logs when it stalls
-    stall_seconds: float = 0.0  # of a "block", then the engine dies; 0 = it never ends
+    stall_seconds: float = 0.0  # of a "block", then the engine dies, 0 = it never ends; of a "pause"
     die_after: int = -1  # tokens; -1 = never, 0 = before the first
     last_words: str = ""  # what the engine logs before it dies
     busy: bool = False  # burn CPU while in prefill

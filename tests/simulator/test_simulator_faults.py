@@ -158,6 +158,14 @@ def test_first_request_slow(server: Server) -> None:
     assert times[0] > 0.35 > times[1]
 
 
+@with_server("--fault", "engine_pauses=0.4")
+def test_engine_pauses(server: Server) -> None:
+    before = cpu(server.engine)
+    times = [next(t for t, data in server.send(TEXT).reads if b"output_item.added" in data) for _ in range(2)]
+    assert times[0] > 0.35 > times[1]
+    assert cpu(server.engine) - before < 20
+
+
 @with_server("--fault", "queue_saturated")
 def test_queue_saturated(server: Server) -> None:
     thread = Thread(target=lambda: server.send(TEXT, idle=0.6))
