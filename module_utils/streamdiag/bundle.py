@@ -278,7 +278,7 @@ class Stream(TypedDict, total=False):
     sent_at: float  # of a canary: t on the clock of the stream it was sent beside
     silence: float  # of a canary that has not ended: seconds since it got anything
     samples: Samples
-    retried: List[Dict[str, Any]]  # Streams that the server refused for their form before this one
+    retried: List[Dict[str, Any]]  # Streams before this one: refused for their form, or cut in the middle of a thought
 
 
 class ThreadStack(TypedDict, total=False):

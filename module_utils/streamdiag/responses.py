@@ -93,3 +93,14 @@ def progressed(stream: Stream) -> bool:
     if any(name_of(event) not in PREAMBLE | {DONE} for event in acting_events(stream)):
         return True
     return not is_streaming(stream) and stream.get("http_status") == 200 and bool(stream.get("body"))
+
+
+def cut_in_thought(stream: Stream) -> bool:
+    """The request's own limit of tokens ended the answer while nothing but reasoning had come."""
+    deltas = [name_of(event) for event in acting_events(stream) if name_of(event).endswith(".delta")]
+    if not deltas or not all("reasoning" in name for name in deltas):
+        return False
+    last = next((e for e in reversed(stream["events"]) if name_of(e) == terminal_name(stream)), None)
+    response = data_of(last).get("response") if last is not None else None
+    details = response.get("incomplete_details") if isinstance(response, dict) else None
+    return isinstance(details, dict) and details.get("reason") == "max_output_tokens"

@@ -13,9 +13,11 @@ from .codex import codex_body, codex_headers
 
 #: Enough to see a stream flow, few enough to end within seconds.
 MAX_OUTPUT_TOKENS = 128
-#: Where a model may reason first. Thinking about one of these questions takes well under this; a model that spends
-#: all of it without a word of answer does not stop thinking.
+#: Where a model may reason first: enough for most to come to an answer.
 MAX_REASONING_TOKENS = 512
+#: What the case ``reasoning`` may have when that was used up in the middle of a thought. Long thinkers come to the end
+#: of theirs about such a question within this; a model that does not hardly stops thinking at all.
+THINKING_ROOM = 1536
 PROMPT = "Count from one to thirty in words, separated by commas. Answer with the words only."
 TOOL_PROMPT = "List all Python files in the current directory. Use the tool list_files."
 REASONING_PROMPT = (
@@ -28,12 +30,16 @@ Body = Dict[str, Any]
 
 
 class Case(NamedTuple):
-    """``bodies``: tried in this order while the server refuses the form of the request (HTTP 400, 422, 501)."""
+    """``bodies``: tried in this order while the server refuses the form of the request (HTTP 400, 422, 501).
+
+    ``room``: tokens to allow in a second request when the limit of the first one cut a thought; 0 for none.
+    """
 
     name: str
     path: str
     headers: Dict[str, str]
     bodies: List[Body]
+    room: int = 0
 
 
 def user_message(text: str) -> Dict[str, Any]:
@@ -95,7 +101,8 @@ def _reasoning(model: str) -> Case:
         "store": False,
         "max_output_tokens": MAX_REASONING_TOKENS,
     }
-    return Case("reasoning", "/v1/responses", dict(_HEADERS), [body, dict(body, reasoning={"effort": "low"})])
+    bodies = [body, dict(body, reasoning={"effort": "low"})]
+    return Case("reasoning", "/v1/responses", dict(_HEADERS), bodies, THINKING_ROOM)
 
 
 def _codex(model: str) -> Case:

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from ..bundle import BUNDLE_VERSION, End, Event, Piece, Process, Stream
-from ..responses import is_heartbeat, is_streaming, name_of, progressed, terminals
+from ..responses import cut_in_thought, is_heartbeat, is_streaming, name_of, progressed, terminals
 from .cases import CASES, Case, find_case
 from .client import trust_store
 from .endpoints import authorization, describe
@@ -35,6 +35,8 @@ DATA_LIMIT = 64 * 1024
 BODY_LIMIT = 16 * 1024
 #: An answer that was asked for in one piece names ids, items and usage up to its last byte.
 ANSWER_LIMIT = 64 * 1024
+#: A thought is given more room only where that takes no longer than this, in seconds.
+THINKING_SECONDS = 25.0
 _ENDED_BESIDE = "the stream it was sent beside has ended"
 #: Answers by which a server refuses the form of a request, so that another form is worth a try.
 REFUSED_FORMS = frozenset({400, 422, 501})
@@ -70,7 +72,17 @@ def run_case(name: str, server: Server, deadlines: Deadlines, variant: str = "")
         if stream["http_status"] not in REFUSED_FORMS:
             break
         refused.append(dict(stream))
+    if case.room and cut_in_thought(stream) and _seconds_for(case.room, stream) <= THINKING_SECONDS:
+        longer = _observed(case, dict(body, max_output_tokens=case.room), server, deadlines)
+        if longer["http_status"] == 200:
+            longer["variant"], longer["retried"] = variant, [*refused, dict(stream, retried=[])]
+            return longer
     return stream
+
+
+def _seconds_for(tokens: int, stream: Stream) -> float:
+    """How long as many ``tokens`` would take, at the pace at which those of ``stream`` came."""
+    return tokens * stream["end"]["t"] / max(1, stream["request_body"]["max_output_tokens"])
 
 
 def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from streamdiag.host.cases import CASES, PROMPT, find_case, public_case
+from streamdiag.host import probe
+from streamdiag.host.cases import CASES, PROMPT, THINKING_ROOM, find_case, public_case
 from streamdiag.host.codex import codex_headers
 from streamdiag.host.plan import is_whole
 from streamdiag.host.probe import Server, run_case
@@ -128,14 +129,34 @@ def test_a_healthy_server_answers_every_case_at_once(tmp_path, arguments):
     assert [stream["case"] for stream in streams if stream["retried"]] == []
 
 
-def test_reasoning_without_an_end_takes_the_whole_budget(tmp_path):
-    """No word of an answer, in the cases that leave room for reasoning."""
-    runaway = ("--model", "tiny", "--tokens-per-second", "400", "--fault", "runaway_reasoning")
-    with simulator(tmp_path, *runaway) as base_url:
+RUNAWAY = ("--model", "tiny", "--fault", "runaway_reasoning")
+
+
+def test_reasoning_without_an_end_takes_all_the_room_it_gets(tmp_path):
+    """No word of an answer, in the cases that leave room for reasoning; ``reasoning`` gets more of it."""
+    with simulator(tmp_path, *RUNAWAY, "--tokens-per-second", "400") as base_url:
         streams = [run_case(name, Server(base_url, "tiny"), Deadlines()) for name in ("reasoning", "codex")]
-    for stream in streams:
+    (first,) = streams[0]["retried"]
+    for stream, room in ((streams[0], THINKING_ROOM), (first, 512), (streams[1], 512)):
         kinds = [event["name"] for event in stream["events"]]
-        assert kinds.count("response.reasoning_text.delta") == 512
+        assert kinds.count("response.reasoning_text.delta") == room
         assert "response.output_text.delta" not in kinds
         end = json.loads(stream["events"][-1]["data"])["response"]  # whole, tools and all
         assert end["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert streams[1]["retried"] == []
+
+
+def test_a_thought_gets_no_more_room_where_that_takes_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "THINKING_SECONDS", 1.0)
+    with simulator(tmp_path, *RUNAWAY, "--tokens-per-second", "1000") as base_url:
+        stream = run_case("reasoning", Server(base_url, "tiny"), Deadlines())
+    assert (stream["request_body"]["max_output_tokens"], stream["retried"]) == (512, [])
+
+
+def test_a_thought_that_gets_no_more_room_is_kept(tmp_path):
+    """The context has room for the first request only: the refusal does not replace what came."""
+    small = (*RUNAWAY, "--tokens-per-second", "1000", "--max-model-len", "1024")
+    with simulator(tmp_path, *small) as base_url:
+        stream = run_case("reasoning", Server(base_url, "tiny"), Deadlines())
+    assert (stream["http_status"], stream["retried"]) == (200, [])
+    assert stream["request_body"]["max_output_tokens"] == 512

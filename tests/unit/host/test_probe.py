@@ -168,6 +168,7 @@ def in_a_hurry(monkeypatch):
     monkeypatch.setattr(sampler, "read_gpus", lambda timeout: {"state": "absent", "reason": "none here"})
     monkeypatch.setattr(probe, "CANARY_AFTER", 0.2)
     monkeypatch.setattr(standstill, "LEAST_SILENCE", 1.0)
+    monkeypatch.setattr(standstill, "IDLE_SILENCE", 1.0)
     monkeypatch.setattr(standstill, "CANARY_SILENCE", 0.4)
     monkeypatch.setattr(standstill, "SILENCE_WITHOUT_CLOCKS", 1.3)
 
@@ -594,6 +595,7 @@ def test_a_stream_that_halts_while_others_are_served_is_waited_for(serve, idle):
 def test_an_engine_that_recovers_is_heard_to_the_end(serve, idle, monkeypatch):
     """Both streams hang and go on together before the rule is met."""
     monkeypatch.setattr(standstill, "LEAST_SILENCE", 3.0)
+    monkeypatch.setattr(standstill, "IDLE_SILENCE", 3.0)
     recovering = paused(HEAD + chunk(CREATED), chunk(DELTA * 3) + chunk(COMPLETED) + LAST, pause=0.7)
     stream = ask(serve(recovering), SLOW, idle)
     assert stream["end"]["how"] == "closed" and names(stream) == GOOD_NAMES

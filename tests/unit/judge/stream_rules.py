@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamdiag.host.cases import THINKING_ROOM
 from tests.unit.judge.bundles import (
     CUT,
     asked,
@@ -132,10 +133,15 @@ STREAM_RULES = {
         "runaway_reasoning",
         "likely",
     ),
-    "runaway: two whole budgets": (
-        bundle(SIMPLE, thinking("reasoning", 512), thinking("codex", 512)),
+    "runaway: all the room there is": (
+        bundle(SIMPLE, thinking("reasoning", THINKING_ROOM), thinking("codex", 512)),
         "runaway_reasoning",
         "likely",
+    ),
+    "runaway: two budgets that a long thought needs": (
+        bundle(SIMPLE, thinking("reasoning", 512), thinking("codex", 512)),
+        "runaway_reasoning",
+        "possible",
     ),
     "runaway: our own small budget": (bundle(thinking("simple", 128)), "runaway_reasoning", "possible"),
     "runaway: a budget of 512, which a long thought needs": (

@@ -10,8 +10,10 @@ from ..unshown import unshown
 from ..witness import keeps_tokens, works_on
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
-#: A whole budget of this many tokens spent on reasoning, for a question that needs none, is worth a word.
-REASONING_BUDGET = 256
+#: Tokens of reasoning, for a question that needs hardly any, that healthy models stay below; see host/cases.py.
+LONG_THOUGHT = 1500
+#: Tokens from which on it is worth a look whether a thought repeats itself.
+SOME_THOUGHT = 256
 #: Characters at the end of a thought that, when they come a third time, show that it goes round in circles.
 LOOP = 80
 
@@ -19,8 +21,8 @@ LOOP = 80
 def runaway_reasoning(facts: Facts) -> Claim:
     """Whole budgets are spent on reasoning, and no word of an answer follows: a thought without an end, or a long one.
 
-    One budget alone proves little: healthy reasoning models think 500 tokens and more about a question that needs none.
-    What repeats itself does not stop.
+    A small budget proves little: healthy reasoning models think 500 tokens and more about a question that needs none.
+    What repeats itself does not stop, and neither does what has used up three times that.
     """
     asked = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not asked:
@@ -28,13 +30,13 @@ def runaway_reasoning(facts: Facts) -> Claim:
     endless = [s for s in asked if _only_reasoning(s)]
     if not endless:
         return ruled_out("every answer went beyond its reasoning, or had none")
-    long = [s for s in endless if _thought(s) >= REASONING_BUDGET]
-    looping = [s for s in long if _repeats_itself(s)]
+    long = [s for s in endless if _thought(s) >= LONG_THOUGHT]
+    looping = [s for s in endless if _thought(s) >= SOME_THOUGHT and _repeats_itself(s)]
     words = "; ".join(_thought_words(s) for s in long or endless)
     ended = next((s.name for s in asked if _went_beyond(s)), "")
     if ended:
         return Claim(POSSIBLE, f"{words}; but {ended} came to the end of its reasoning", about=names(endless))
-    if not looping and len(long) < 2:
+    if not looping and not long:
         return Claim(POSSIBLE, f"{words}; that may just be a long thought", about=names(endless))
     if looping:
         summary = f"The model on {facts.run['host']} reasons without an end, it repeats itself: {words}"
