@@ -28,3 +28,9 @@ def begun(entries: Iterable[tuple[str, Entry]], folder: Path) -> Iterator[dict[s
         yield outcomes
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def settled(outcome: Future[Outcome]) -> Outcome | Exception:
+    """What came of a run, or why nothing did."""
+    error = outcome.exception()
+    return outcome.result() if error is None else error if isinstance(error, Exception) else RuntimeError(str(error))

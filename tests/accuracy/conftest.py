@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
 
 from tests import hosts
-from tests.accuracy import run
+from tests.accuracy import real, run
 from tests.accuracy.ahead import begun
 from tests.accuracy.catalogue import Entry, load
 from tests.accuracy.matrix import FOLDER, Matrix, Outcome
-from tests.borrow import borrow
+from tests.borrow import RELEASES, borrow
 from tests.play import ROOT
 
 Ahead = dict[str, Future[Outcome]]
@@ -30,27 +30,38 @@ def matrix(request: pytest.FixtureRequest) -> Matrix:
     return request.config.stash.setdefault(MATRIX, Matrix(names, folder))
 
 
+def _selected(request: pytest.FixtureRequest, fixture: str) -> list[tuple[str, Entry]]:
+    """Node id and entry of the module's tests that were selected and use ``fixture``."""
+    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    chosen = [(item.nodeid, item.callspec.params["entry"]) for item in here if fixture in item.fixturenames]
+    return [(name, entry) for name, entry in chosen if isinstance(entry, Entry)]
+
+
 @pytest.fixture(scope="module")
 def ahead(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ahead]:
     """Node id -> outcome to come, of the module's simulator entries that were selected. The first use begins them."""
-    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
-    chosen = [(item.nodeid, item.callspec.params["entry"]) for item in here if "ahead" in item.fixturenames]
-    entries = [(name, entry) for name, entry in chosen if isinstance(entry, Entry)]
-    with begun(entries, tmp_path_factory.mktemp("ahead")) as outcomes:
+    with begun(_selected(request, "ahead"), tmp_path_factory.mktemp("ahead")) as outcomes:
         yield outcomes
 
 
 @pytest.fixture(scope="session")
-def vllm_host() -> Iterator[hosts.Host]:
-    """One real host with a real vLLM: the proof is about the judge, so one release is enough."""
-    yield from borrow(os.environ.get("STREAMDIAG_ACCURACY_HOST", "gpu43"), vllm=True)
+def ready(request: pytest.FixtureRequest) -> Iterator[list[hosts.Host]]:
+    """Real hosts with a real vLLM: one of each release, as long as there is work for more than one."""
+    vllm = [item for item in request.session.items if item.get_closest_marker("vllm")]
+    with contextlib.ExitStack() as stack:
+        names = list(RELEASES)[: len(vllm)]
+        yield [stack.enter_context(contextlib.contextmanager(borrow)(name, vllm=True)) for name in names]
 
 
-@pytest.fixture(scope="session")
-def server_settings(vllm_host: hosts.Host) -> Iterator[run.Settings]:
-    """The settings of the real server, as it was afterwards."""
-    with run.settings(vllm_host) as settings:
-        yield settings
+@pytest.fixture(scope="module")
+def on_hosts(
+    request: pytest.FixtureRequest, ready: list[hosts.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[real.Outcomes]]]:
+    """As ``ahead``, of the entries on real hosts; repeats are those of the catalogue only."""
+    repeats = run.REPEATS if request.path.name == "test_entries.py" else 1
+    entries = _selected(request, "on_hosts")
+    with real.begun(entries, ready, tmp_path_factory.mktemp("on_hosts"), repeats) as outcomes:
+        yield outcomes
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests import hosts
@@ -14,16 +15,15 @@ from tests.diagnosis import diagnose, followed, proxy, simulator
 from tests.hosts import faults
 from tests.play import play
 
+#: How often each entry of the catalogue is diagnosed.
+REPEATS = int(os.environ.get("STREAMDIAG_REPEATS", "1"))
 
-def prove(entry: Entry, matrix: Matrix, run: Callable[[], Outcome], suite: str = FAULTS) -> None:
-    """Run, keep the record whatever happened, and fail when anything is wrong."""
-    try:
-        outcome = run()
-    except Exception as error:
-        matrix.keep(broke(entry, error, suite))
-        raise
-    found = matrix.keep(record(entry, outcome, suite))
-    assert found.right, "\n".join([entry.note, *found.wrong])
+
+def prove(entry: Entry, matrix: Matrix, outcomes: Iterable[Outcome | Exception], suite: str = FAULTS) -> None:
+    """Keep the record of every diagnosis, whatever happened, and fail when anything is wrong with one."""
+    kept = [broke(entry, o, suite) if isinstance(o, Exception) else record(entry, o, suite) for o in outcomes]
+    wrong = [words for found in map(matrix.keep, kept) for words in found.wrong]
+    assert not wrong, "\n".join([entry.note, *wrong])
 
 
 def on_simulator(entry: Entry, folder: Path) -> Outcome:
@@ -48,8 +48,25 @@ def on_simulator(entry: Entry, folder: Path) -> Outcome:
     return Outcome(result, seconds, _leaked(entry.secrets(), folder / "gpu43"))
 
 
-def on_vllm(entry: Entry, host: hosts.Host, reports: Path) -> Outcome:
-    """The playbook as an operator runs it, over ssh, against the real server. The server must be healthy before."""
+def on_vllm(entry: Entry, host: hosts.Host, reports: Path, repeats: int = 1) -> Iterator[Outcome]:
+    """The playbook as an operator runs it, over ssh, against the real server, so many times.
+
+    A fault that lasts is in force for all of them, as on a host that is looked at again and again; one that a diagnosis
+    uses up is brought about anew. The server must be healthy before.
+    """
+    once = any(spec.partition("=")[0] in faults.USED_UP for spec in entry.faults)
+    for number in range(repeats if once else 1):
+        if number:
+            hosts.Server(host).wait_ready()
+        with _in_force(entry, host) as variables:
+            for _ in range(1 if once else repeats):
+                run = play("diagnose.yml", "-i", str(host.inventory), "-l", host.name, *variables, reports=reports)
+                yield Outcome(run.result(host.name), run.seconds, _leaked([*entry.secrets(), faults.API_KEY], reports))
+
+
+@contextlib.contextmanager
+def _in_force(entry: Entry, host: hosts.Host) -> Iterator[list[str]]:
+    """The entry's faults; yields what the operator says on the command line."""
     variables = dict(entry.variables)
     with contextlib.ExitStack() as stack:
         if entry.proxy:
@@ -57,9 +74,7 @@ def on_vllm(entry: Entry, host: hosts.Host, reports: Path) -> Outcome:
         for spec in entry.faults:
             stack.enter_context(faults.inject(host, spec, entry.when or None))
         words = [f"{name}={value.format(address=host.address)}" for name, value in variables.items()]
-        extra = [word for pair in words for word in ("-e", pair)]
-        run = play("diagnose.yml", "-i", str(host.inventory), "-l", host.name, *extra, reports=reports)
-    return Outcome(run.result(host.name), run.seconds, _leaked([*entry.secrets(), faults.API_KEY], reports))
+        yield [word for pair in words for word in ("-e", pair)]
 
 
 class Settings:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 
-from tests import hosts
+from tests.accuracy.ahead import settled
 from tests.accuracy.catalogue import SIMULATOR, VLLM, Entry
 from tests.accuracy.matrix import HEALTHY, Matrix, Outcome
-from tests.accuracy.run import Settings, on_vllm, prove
+from tests.accuracy.real import Outcomes
+from tests.accuracy.run import prove
 
 pytestmark = pytest.mark.accuracy
 
@@ -70,14 +70,12 @@ def real() -> list[Entry]:
 def test_simulator(
     entry: Entry, matrix: Matrix, ahead: dict[str, Future[Outcome]], request: pytest.FixtureRequest
 ) -> None:
-    prove(entry, matrix, ahead[request.node.nodeid].result, HEALTHY)
+    prove(entry, matrix, [settled(ahead[request.node.nodeid])], HEALTHY)
 
 
 @pytest.mark.vllm
 @pytest.mark.parametrize("entry", real(), ids=lambda entry: entry.name)
-def test_vllm(entry: Entry, tmp_path: Path, matrix: Matrix, vllm_host: hosts.Host, server_settings: Settings) -> None:
-    def run() -> Outcome:
-        server_settings.hold(())
-        return on_vllm(entry, vllm_host, tmp_path)
-
-    prove(entry, matrix, run, HEALTHY)
+def test_vllm(
+    entry: Entry, matrix: Matrix, on_hosts: dict[str, Future[Outcomes]], request: pytest.FixtureRequest
+) -> None:
+    prove(entry, matrix, on_hosts[request.node.nodeid].result(), HEALTHY)

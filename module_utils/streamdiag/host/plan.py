@@ -84,12 +84,12 @@ def needless(seen: List[Seen], public: bool) -> Dict[str, str]:
     by_case = {one["case"]: one for one in seen}
     settled = next((one["settled"] for one in seen if one["settled"]), "")
     spent = sum(one["seconds"] for one in seen)
-    if not settled and spent > ENOUGH:
-        settled = f"the streams before it took {spent:.0f} s"
+    late = f"the streams before it took {spent:.0f} s" if spent > ENOUGH else ""
     found: Dict[str, str] = {}
     for case in ORDER:
         if case not in by_case:
-            reason = settled or _why_not(case, by_case, public)
+            # A public URL was given to be tried: a slow server is no reason not to.
+            reason = settled or (late if case != "public" else "") or _why_not(case, by_case, public)
             if reason:
                 found[case] = reason
     return found

@@ -82,7 +82,8 @@ def run_case(name: str, server: Server, deadlines: Deadlines, variant: str = "")
 
 def _seconds_for(tokens: int, stream: Stream) -> float:
     """How long as many ``tokens`` would take, at the pace at which those of ``stream`` came."""
-    return tokens * stream["end"]["t"] / max(1, stream["request_body"]["max_output_tokens"])
+    asked: int = stream["request_body"]["max_output_tokens"]
+    return tokens * stream["end"]["t"] / max(1, asked)
 
 
 def _observed(case: Case, body: Dict[str, Any], server: Server, deadlines: Deadlines) -> Stream:

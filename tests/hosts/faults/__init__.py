@@ -13,13 +13,14 @@ A fault that changes the server's settings or broke it restarts it afterwards an
 
 from . import engine, network, proxy, resources, service, settings, traffic
 from .bending import REASONING, bendable
-from .registry import FAULTS, Fault, inject
+from .registry import FAULTS, USED_UP, Fault, inject
 from .service import API_KEY
 
 __all__ = [
     "API_KEY",
     "FAULTS",
     "REASONING",
+    "USED_UP",
     "Fault",
     "bendable",
     "engine",

@@ -13,7 +13,7 @@ from ..host import Host
 from ..processes import Process, read
 from ..server import Server
 from .midstream import after_first_request
-from .registry import fault
+from .registry import fault, fault_once
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def api_server_stopped(host: Host) -> Iterator[str]:
         yield what
 
 
-@fault
+@fault_once
 def worker_stopped_midstream(host: Host) -> Iterator[str]:
     """The engine hangs in the middle of the first stream: its worker stops one second after the request came."""
     worker = Server(host).worker()
@@ -47,7 +47,7 @@ def worker_stopped_midstream(host: Host) -> Iterator[str]:
         yield f"waiting for a request to stop {worker.inner_pid} (VLLM::Worker)"
 
 
-@fault
+@fault_once
 def engine_killed_midstream(host: Host) -> Iterator[str]:
     """The engine dies in the middle of the first stream: SIGKILL to its core one second after the request came."""
     server = Server(host)

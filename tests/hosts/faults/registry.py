@@ -12,6 +12,8 @@ from ..host import Host
 
 Fault = Callable[..., AbstractContextManager[str]]
 FAULTS: dict[str, Fault] = {}
+#: Those that one diagnosis uses up: the next one would meet another server, or a log in which it is old.
+USED_UP: set[str] = set()
 
 
 def register(name: str, run: Callable[..., Iterator[str]]) -> Fault:
@@ -23,6 +25,12 @@ def register(name: str, run: Callable[..., Iterator[str]]) -> Fault:
 def fault(run: Callable[..., Iterator[str]]) -> Fault:
     """Register a fault under its function's name. It yields a line on what it did."""
     return register(run.__name__, run)
+
+
+def fault_once(run: Callable[..., Iterator[str]]) -> Fault:
+    """As `fault`, for one that has to be brought about anew for each diagnosis."""
+    USED_UP.add(run.__name__)
+    return fault(run)
 
 
 def inject(host: Host, spec: str, when: str | None = None) -> AbstractContextManager[str]:

@@ -18,7 +18,7 @@ from ..processes import gone
 from ..server import Server
 from ..server_files import MODEL
 from .midstream import after_first_request
-from .registry import fault, inject
+from .registry import fault_once, inject
 
 MEMORY = ROOT / "memory"
 #: What the worker may touch beyond what it has: less than one long prompt needs.
@@ -50,7 +50,7 @@ def forget_kernel_log(host: Host) -> None:
     host.enter("journalctl", "--quiet", "--rotate", "--vacuum-size=1")
 
 
-@fault
+@fault_once
 def out_of_memory(host: Host) -> Iterator[str]:
     """The kernel kills the worker in the middle of the first stream, when another client's prompt needs memory."""
     server = Server(host)
@@ -77,7 +77,7 @@ def _long_prompt(server: Server) -> None:
         server.request("/v1/completions", body, timeout=60)
 
 
-@fault
+@fault_once
 def gpu_fault(host: Host) -> Iterator[str]:
     """The GPU has fallen off the bus: Xid 79 in the kernel log, nvidia-smi cannot reach it, the engine hangs."""
     with inject(host, "engine_stopped") as what:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..host import Host
 from ..server import Server
-from .registry import fault
+from .registry import fault, fault_once
 
 API_KEY = "sekret-key-123456"
 
@@ -52,7 +52,7 @@ def api_key(host: Host) -> Iterator[str]:
         yield f"the key is {API_KEY}"
 
 
-@fault
+@fault_once
 def cold(host: Host) -> Iterator[str]:
     """The server has just been started, and nobody has sent it a request yet."""
     server = Server(host)

@@ -96,7 +96,8 @@ def test_padded_waits_for_codex(failing, others):
 def test_enough_is_enough():
     slow = whole("simple")
     slow[0]["seconds"] = 100.0
-    assert sent_after(*slow, public=True) == []
+    assert sent_after(*slow, public=True) == ["public"]
+    assert sent_after(*slow, public=False) == []
 
 
 def test_every_reason_is_a_sentence():
