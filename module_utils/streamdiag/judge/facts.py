@@ -238,7 +238,7 @@ def gather(bundle: Bundle) -> Facts:
         logs=read_logs(bundle.journal),
         vanished=_vanished(target, machine, streams),
         stall=describe_stall(bundle.stall),
-        traffic=other_traffic(target, machine, list(bundle.streams.values())),
+        traffic=other_traffic(target, machine, list(bundle.streams.values()), bundle.stall is not None),
         digests=bundle.digests,
     )
 

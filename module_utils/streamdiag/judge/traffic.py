@@ -7,8 +7,8 @@ from typing import List
 from ..bundle import Machine, Metrics, Stream, Target
 
 
-def other_traffic(target: Target, machine: Machine, streams: List[Stream]) -> str:
-    """In words when requests ran that were not ours, else ``""``.
+def other_traffic(target: Target, machine: Machine, streams: List[Stream], looked_closer: bool = False) -> str:
+    """In words when requests ran that were not ours, else ``""``. ``looked_closer``: with a canary of its own.
 
     A request of ours may linger after it was closed (a stalled engine never notices), so what runs later than the
     first stream counts only in numbers that ours cannot reach.
@@ -17,7 +17,7 @@ def other_traffic(target: Target, machine: Machine, streams: List[Stream]) -> st
     for gauge, count in (("running", before.get("running")), ("waiting", before.get("waiting"))):
         if count:
             return f"{count:g} {_requests_were(count)} {gauge} before the first stream"
-    ours = len(_requests(streams))
+    ours = len(_requests(streams)) + looked_closer
     finished = _finished(machine.get("metrics", {})) - _finished(before)
     if _known(before) and _known(machine.get("metrics", {})) and finished > ours:
         return f"{finished:.0f} {_requests_were(finished)} finished during the run, {ours} of them ours at most"

@@ -76,5 +76,12 @@ def test_shared(given, words):
     assert traffic(*given.pop("streams", ()), **given) == words
 
 
+def test_the_canary_of_a_closer_look_is_ours():
+    """It may be finished before it is closed, when the engine lives and something else holds the streams."""
+    parts = target(metrics=finished(42)), machine(metrics=finished(44)), [stream()]
+    assert other_traffic(*parts, looked_closer=True) == ""
+    assert other_traffic(*parts, looked_closer=False) != ""
+
+
 def test_without_parts_nothing_is_said():
     assert other_traffic({}, {}, []) == ""
