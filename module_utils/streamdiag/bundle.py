@@ -48,7 +48,7 @@ class Process(TypedDict, total=False):
 
     pid: int
     ppid: int
-    role: str  # main | engine_core | worker | other
+    role: str  # main | api_server | engine_core | worker | other
     title: str  # comm, as the kernel cuts it
     argv: List[str]
     state: str  # R S D T t Z X, see proc(5)

@@ -8,6 +8,8 @@ from .bundle import GpuSample, Process, ProcessSample
 
 #: Process states of proc(5) in which nothing is executed: stopped by a signal or by a debugger, dead, vanished.
 HALTED_STATES = frozenset({"T", "t", "Z", "X", "gone"})
+#: Roles of the processes that speak HTTP: the only one, or the one that started several, and these.
+API_SERVERS = frozenset({"main", "api_server"})
 #: CPU seconds per second that all engine processes together may use and still count as standing.
 #: An idle vLLM engine core uses under 0.01 (it blocks on its queue); one that steps uses about 1.
 IDLE_SHARE = 0.05
@@ -40,13 +42,13 @@ def serving(processes: List[Process]) -> List[Process]:
 def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks]:
     """The clocks over ``samples``; None with fewer than ``least`` of them, or none of any process.
 
-    The API server (role ``main``) is left out where there are others: it answers our own questions meanwhile.
+    The API servers are left out where there are others: they answer our own questions meanwhile.
     """
     if len(samples) < least or not samples[-1]["processes"]:
         return None
     first, last = samples[0], samples[-1]
     before = {process["pid"]: process["cpu"] for process in first["processes"]}
-    engine = [process for process in last["processes"] if process["role"] != "main"] or last["processes"]
+    engine = [process for process in last["processes"] if process["role"] not in API_SERVERS] or last["processes"]
     return Clocks(
         cpu=sum(process["cpu"] - before.get(process["pid"], process["cpu"]) for process in engine),
         seconds=last["t"] - first["t"],

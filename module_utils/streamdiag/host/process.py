@@ -24,6 +24,7 @@ _ENVIRON_BYTES = 1024 * 1024
 # "VLLM::EngineCore_DP0" now, "VLLM::EngineCore_0" and "VLLM::DPEngineCore_0" around 0.10; the prefix
 # is VLLM_PROCESS_NAME_PREFIX. The kernel cuts comm at 15 characters, argv[0] holds it all.
 _ENGINE_TITLE = re.compile(r"::(?:DP)?EngineCor")
+_API_TITLE = re.compile(r"::APIServer")  # one of several: vllm serve --api-server-count
 _WORKER_TITLE = re.compile(r"::Worker|^VllmWorker")
 _ANY_TITLE = re.compile(r"^\S+::[A-Z]")
 
@@ -44,8 +45,9 @@ def read_processes(main_pid: int, control_group: str, proc: Path = _PROC) -> Pro
     """The unit's processes, the API server first.
 
     ``main_pid`` 0 and ``control_group`` "" are systemd's words for "none". Roles: ``main`` is the API
-    server (the unit's main process, or the server that a shell there started), ``engine_core``,
-    ``worker``, ``other``. Readable without root, unless /proc hides other users' processes.
+    server (the unit's main process, or the server that a shell there started), ``api_server`` (one of
+    several below it), ``engine_core``, ``worker``, ``other``. Readable without root, unless /proc hides
+    other users' processes.
     """
     try:
         pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
@@ -228,7 +230,9 @@ def _give_roles(processes: List[Process], server_pid: int) -> None:
         if one["pid"] == server_pid:
             one["role"] = "main"
         elif titled:
-            if _WORKER_TITLE.search(_title(one)):
+            if _API_TITLE.search(_title(one)):
+                one["role"] = "api_server"
+            elif _WORKER_TITLE.search(_title(one)):
                 one["role"] = "worker"
             elif _ENGINE_TITLE.search(_title(one)):
                 one["role"] = "worker" if parent_role == "engine_core" else "engine_core"

@@ -84,10 +84,13 @@ def test_current_titles(tmp_path):
         (13, 12, ["VLLM::Worker_TP0"], UNIT),
         (14, 12, ["VLLM::Worker_DP0_PP0_TP1_EP1"], UNIT),
         (15, 10, ["VLLM::DPCoordinator"], UNIT),
+        (16, 10, ["VLLM::APIServer_0"], UNIT),
         (20, 1, ["VLLM::EngineCore"], "/system.slice/other.service"),
     )
     found = process.read_processes(10, UNIT, proc)
-    assert roles(found) == {10: "main", 11: "other", 12: "engine_core", 13: "worker", 14: "worker", 15: "other"}
+    assert roles(found) == {10: "main", 11: "other", 12: "engine_core", 13: "worker", 14: "worker", 15: "other"} | {
+        16: "api_server"
+    }
     engine = next(one for one in found["processes"] if one["pid"] == 12)
     assert engine["title"] == "VLLM::EngineCor" and engine["cpu"] == 300 / os.sysconf("SC_CLK_TCK")
     assert engine["threads"] == 7 and engine["rss_bytes"] == 10 * os.sysconf("SC_PAGE_SIZE")

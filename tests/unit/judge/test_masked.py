@@ -189,6 +189,19 @@ def test_one_of_two_engines_stands():
     assert "One engine of vllm.service" in found["summary"]
 
 
+def test_one_of_two_api_servers_stands():
+    """``/health`` and the canary met the other one."""
+    both = ((MAIN, "main"), (75, "api_server"), (76, "api_server"), (ENGINE, "engine_core"))
+    parts = {"target": target(processes=processes(both)), "machine": machine(processes=processes(both))}
+    one = stalled(seconds=7.0, canary=ANSWERED)
+    for t, sample in enumerate(one["samples"]["processes"]):
+        sample["processes"] = clocks(float(t), pids=both)["processes"]
+        sample["processes"][1]["state"] = "T"
+    found = verdict(one, **parts)
+    assert (found["primary_cause"], found["confidence"]) == ("api_server_stalled", "high")
+    assert "process 75 is in state T" in found["summary"] and "another one answers" in found["summary"]
+
+
 # How sure
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+from ...bundle import Process
+from ...clocks import API_SERVERS
 from ...responses import acting_events, is_chat
 from ..facts import Facts, StreamFacts
 from ..witness import (
@@ -37,19 +39,17 @@ def api_server_stalled(facts: Facts) -> Claim:
         return _blocks_now_and_then(facts, blocked)
     if not silent:
         return ruled_out("there was no connection" if facts.all_unreachable else "no stream fell silent")
-    mute = [s for s in silent if health_silent(facts, s)]
+    mute = [s for s in silent if health_silent(facts, s) or _api_servers_halted(s)]
     if not mute and any(s.stream["http_status"] is None and not health_asked(facts, s) for s in silent):
         return Claim(POSSIBLE, "connected, and no header came; /health was not asked meanwhile")
     if not mute:
         return ruled_out("/health answers while the stream is silent")
     sent = mute[0]
     waited, clocks = sent.stream["end"]["t"], clock_words(sent.standing)
-    stopped = [
-        p
-        for p in (sent.standing.clocks.halted if sent.standing and sent.standing.clocks else [])
-        if p["role"] == "main"
-    ]
+    stopped = _api_servers_halted(sent)
     last = sent.silence.after if sent.silence else "connect"
+    if not health_silent(facts, sent):
+        return _one_stands(facts, sent, f"{sent.name}: silent after {last}, {waited:.0f} s in all; {clocks}")
     reason = f"{sent.name}: silent after {last}, {waited:.0f} s in all; /health was asked and silent too; {clocks}"
     which = f"; process {stopped[0]['pid']} is stopped (state {stopped[0]['state']})" if stopped else ""
     summary = (
@@ -57,6 +57,22 @@ def api_server_stalled(facts: Facts) -> Claim:
         f"accepted and never answered, /health neither{which}"
     )
     return Claim(CONFIRMED, reason, summary)
+
+
+def _api_servers_halted(sent: StreamFacts) -> List[Process]:
+    """The API server, or those of several, that could not run to the end of the silence."""
+    clocks = sent.standing.clocks if sent.standing is not None else None
+    return [process for process in clocks.halted if process["role"] in API_SERVERS] if clocks is not None else []
+
+
+def _one_stands(facts: Facts, sent: StreamFacts, reason: str) -> Claim:
+    """One of several: ``/health`` may have met another one."""
+    one = _api_servers_halted(sent)[0]
+    summary = (
+        f"An API server of {facts.server_name} on {facts.run['host']} stands: process {one['pid']} is in state "
+        f"{one['state']}, and {sent.name} fell silent; another one answers /health"
+    )
+    return Claim(CONFIRMED, reason + "; /health was answered, by another one", summary, about=(sent.name,))
 
 
 def loop_blocks(sent: StreamFacts) -> bool:
