@@ -104,8 +104,8 @@ def _leaves_failures(old: Arm, new: Arm) -> bool:
     """In ``new`` something fails, or something that failed in ``old`` was not tried although it would be of use."""
     if any(failures(rows) for rows in new.values()):
         return True
-    lost = [rows[0]["case"] for name, rows in old.items() if failures(rows) and name not in new]
-    return any(_SENT_BECAUSE.get(case, case) not in new for case in lost)
+    lost = [name for name, rows in old.items() if failures(rows) and name not in new]
+    return any(_SENT_BECAUSE.get(name, name) not in new for name in lost)
 
 
 def _not_compared(before: Result, after: Result, old: Arm, new: Arm) -> List[NotCompared]:

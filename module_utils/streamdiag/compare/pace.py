@@ -46,7 +46,8 @@ def compare_pace(names: Sequence[str], before: Arm, after: Arm) -> Tuple[List[Pa
     pace, timings = [], []
     for measure, (p_value, direction, count), corrected in zip(MEASURES, tests, adjusted):
         word = {1: SLOWER, -1: FASTER}.get(direction if corrected <= 1 - LEVEL else 0, NO_DIFFERENCE)
-        words = f"{title(measure)}: {word} over {count} cases (p = {p(corrected)})"
+        over = f"{count} cases" if count > 1 else "one case"
+        words = f"{title(measure)}: {word} over {over} (p = {p(corrected)})"
         if not count:
             words = f"{title(measure)}: no case has two times per arm, so nothing is shown"
         pace.append(Pace(measure=measure, p_value=p_value, p_adjusted=corrected, word=word, words=words))

@@ -10,14 +10,16 @@ from .comparison import Change
 from .stable import stable, stable_arguments
 
 NOTHING = "-"
+#: Of ``arrival``: nothing can be told.
+_ARRIVAL_UNKNOWN = (NOTHING, "too_short", "none")
 #: (part, id) -> what the row says.
 _Rows = Dict[Tuple[str, str], str]
 
 
 def changes(before: Result, after: Result) -> List[Change]:
     """The rows that differ, in the order of a result. A row that one of the two does not have is ``-`` there."""
-    found = [_changed(_rows(before), _rows(after)), _checks(before, after), _changed(_tail(before), _tail(after))]
-    return [change for part in found for change in part] + _command_line(before, after)
+    found = _changed(_rows(before), _rows(after)) + _command_line(before, after) + _checks(before, after)
+    return found + _streams(before, after) + _changed(_undone(before), _undone(after))
 
 
 def _changed(before: _Rows, after: _Rows) -> List[Change]:
@@ -59,19 +61,28 @@ def _checks(before: Result, after: Result) -> List[Change]:
 
 
 def _words(check: Check) -> str:
-    said = "; ".join(stable(text) for text in (check["observed"], check["reason"]) if text)
+    said = stable(check["reason"] or check["observed"])
     return f"{check['status']}: {said}" if said else check["status"]
 
 
-def _tail(result: Result) -> _Rows:
-    """Streams, and what was not done. Counts and times of streams are compared as rates and timings."""
-    rows: _Rows = {}
-    for name, sent in arm_of(result).items():
-        for id_, said in _of_streams(sent):
-            rows["stream", f"{name} {id_}"] = said
-    rows.update({("skipped case", one["case"]): stable(one["reason"]) for one in result["skipped_cases"]})
-    rows.update({("tool error", one["step"]): stable(one["message"]) for one in result["tool_errors"]})
-    return rows
+def _streams(before: Result, after: Result) -> List[Change]:
+    """Cases that both runs sent. Their counts and times are compared as rates and timings."""
+    old, new = arm_of(before), arm_of(after)
+    found: List[_Rows] = []
+    for arm in (old, new):
+        sent = [(name, rows) for name, rows in arm.items() if name in old and name in new]
+        found.append({("stream", f"{name} {id_}"): said for name, rows in sent for id_, said in _of_streams(rows)})
+    return [change for change in _changed(*found) if not change["id"].endswith(" arrival") or _both_known(change)]
+
+
+def _both_known(change: Change) -> bool:
+    """How events came could be told in both runs; a short answer tells it in one and not in the next."""
+    return not {change["before"], change["after"]} & set(_ARRIVAL_UNKNOWN)
+
+
+def _undone(result: Result) -> _Rows:
+    rows = {("skipped case", one["case"]): stable(one["reason"]) for one in result["skipped_cases"]}
+    return {**rows, **{("tool error", one["step"]): stable(one["message"]) for one in result["tool_errors"]}}
 
 
 def _of_streams(sent: List[StreamRow]) -> Iterator[Tuple[str, str]]:
@@ -79,13 +90,13 @@ def _of_streams(sent: List[StreamRow]) -> Iterator[Tuple[str, str]]:
     yield "outcome", _each([row["outcome"] for row in sent])
     yield "http_status", _each([str(row["http_status"] or "") for row in sent])
     yield "terminal_event", _each([row["terminal_event"] or "" for row in sent])
-    yield "arrival", _each([row["arrival"] for row in sent])
+    yield "arrival", _each([row["arrival"] for row in sent if row["arrival"] not in _ARRIVAL_UNKNOWN])
     yield "first_deviation", _each([stable(row["first_deviation"]) for row in sent])
     yield "codex", _each([stable(row["codex"]) for row in sent])
 
 
 def _each(values: List[str]) -> str:
-    return ", ".join(sorted({value or NOTHING for value in values}))
+    return ", ".join(sorted({value or NOTHING for value in values})) or NOTHING
 
 
 def _command_line(before: Result, after: Result) -> List[Change]:
