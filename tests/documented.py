@@ -10,7 +10,7 @@ from tests.play import ROOT
 PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 
 #: Command -> who runs it: ``here`` (test_docs.py), ``server`` (there, too: it runs until
-#: it is stopped), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real).
+#: it is stopped), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real), ``compare`` (test_compare.py).
 COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
@@ -24,6 +24,7 @@ COMMANDS = {
     ". .venv/bin/activate": "here",
     "ansible-playbook diagnose.yml -l gpu43": "vllm",
     "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
+    "ansible-playbook playbooks/compare.yml -e compare_before=before -e compare_after=after": "compare",
     "python -m tests.hosts doctor": "hosts",
     "python -m tests.hosts up gpu43 --release bookworm --vllm": "vllm",
     "python -m tests.hosts fault gpu43 engine_stopped": "vllm",

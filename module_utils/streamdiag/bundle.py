@@ -14,7 +14,8 @@ from typing import Any, Dict, List, Optional, TypedDict
 
 BUNDLE_VERSION = 1
 
-#: Files of a bundle. Streams are ``stream-<case>.json``, those of a variant ``stream-<case>-<variant>.json``.
+#: Files of a bundle. Streams are ``stream-<case>.json``, those of a variant ``stream-<case>-<variant>.json``; what an
+#: audit sent again is ``repeat-<n>-<case>.json``.
 TARGET = "target.json"
 MACHINE = "machine.json"
 JOURNAL = "journal.json"
@@ -25,6 +26,11 @@ RUN = "run.json"
 def stream_file(name: str) -> str:
     """``"simple"`` -> ``"stream-simple.json"``, ``"public-gzip"`` -> ``"stream-public-gzip.json"``."""
     return f"stream-{name}.json"
+
+
+def repeat_file(repeat: int, name: str) -> str:
+    """``2, "simple"`` -> ``"repeat-2-simple.json"``. What was sent first (repeat 1) is ``stream_file``."""
+    return f"repeat-{repeat}-{name}.json"
 
 
 class Source(TypedDict, total=False):

@@ -144,9 +144,16 @@ def test_the_operator_s_variables_reach_a_role():
 
 # The arrows
 
-WINGS = ("host", "judge", "report", "controller")
+WINGS = ("host", "judge", "compare", "report", "controller")
 #: Wing -> those it may import; a ground floor file may import none of them.
-MAY = {"host": set(), "judge": set(), "report": {"judge"}, "controller": set(), "ground": set()}
+MAY = {
+    "host": set(),
+    "judge": set(),
+    "compare": {"judge"},
+    "report": {"judge", "compare"},
+    "controller": set(),
+    "ground": set(),
+}
 
 
 def _imports(path):
@@ -176,6 +183,12 @@ def test_no_arrow_between_the_wings(path):
         if names[0] != "streamdiag" or len(names) < 2 or names[1] not in WINGS or names[1] == wing:
             continue
         assert names[1] in MAY[wing], f"{wing} imports {'.'.join(names)}"
+
+
+def test_a_comparison_knows_of_the_judge_only_the_shape_of_a_result():
+    files = sorted(CODE.glob("compare/*.py"))
+    found = {names[:3] for path in files for names in _imports(path) if names[:2] == ("streamdiag", "judge")}
+    assert found == {("streamdiag", "judge", "result")}
 
 
 def test_the_host_wing_needs_only_python_and_httpx():

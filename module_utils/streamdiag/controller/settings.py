@@ -41,6 +41,10 @@ def _seconds(value: str) -> Optional[str]:
     return None if re.fullmatch(r"\d+(\.\d+)?", value) else "must be a number of seconds"
 
 
+def _switch(value: str) -> Optional[str]:
+    return None if value.lower() in ("true", "false", "yes", "no") else "must be true or false"
+
+
 class Setting(NamedTuple):
     """``check``: value as text -> what is wrong with it, or None. Empty values mean the default and are not checked."""
 
@@ -62,10 +66,13 @@ SETTINGS = (
     Setting("reports_dir", _text, "where reports are kept on the controller"),
     Setting("run_id", _id, "the name of this run"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
+    Setting("compare_before", _text, "the run before a change"),
+    Setting("compare_after", _text, "the run after it"),
+    Setting("compare_force", _switch, "compare runs of different models, cases or versions of this tool"),
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence|stall)_")
+_OURS = re.compile(r"^(vllm|reports?|run|diagnose|compare|target|probe|evidence|stall)_")
 _SIMILAR = 0.84
 
 
