@@ -21,6 +21,7 @@ MACHINE = "machine.json"
 JOURNAL = "journal.json"
 STALL = "stall.json"
 RUN = "run.json"
+EXPERIMENT = "experiment.json"
 
 
 def stream_file(name: str) -> str:
@@ -365,3 +366,15 @@ class Run(TypedDict, total=False):
     skipped_cases: Dict[str, str]  # case -> why it was not sent
     unreachable: str  # ssh's own words; "" when reached
     errors: List[Dict[str, str]]  # step, message: where the tool itself could not do its work
+
+
+class Experiment(TypedDict, total=False):
+    """What an audit did to the server after these streams, and what came of it."""
+
+    bundle_version: int
+    change: str  # compat_on | compat_off | args | env | debug_logging
+    words: str  # what was changed, in words
+    conclusion: str  # of the comparison, in a word, see docs/result.md
+    summary: str  # the same with its numbers
+    fixed: List[str]  # cases that failed before and came whole after
+    failing: List[str]  # cases that failed after as before

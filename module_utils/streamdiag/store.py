@@ -12,11 +12,13 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple, cast
 
 from .bundle import (
     BUNDLE_VERSION,
+    EXPERIMENT,
     JOURNAL,
     MACHINE,
     RUN,
     STALL,
     TARGET,
+    Experiment,
     Journal,
     Machine,
     Run,
@@ -45,6 +47,7 @@ class Bundle(NamedTuple):
     streams: Dict[str, Stream]
     digests: Dict[str, str]  # path relative to the host's folder -> sha256
     repeats: Tuple[Tuple[int, Stream], ...] = ()  # what was sent again in an audit, from repeat 2 on
+    experiment: Optional[Experiment] = None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -132,4 +135,5 @@ def load(folder: Path) -> Bundle:
         streams=streams,
         digests=digests,
         repeats=tuple(sorted(repeats, key=lambda one: one[0])),
+        experiment=cast(Optional[Experiment], parts.get(EXPERIMENT)),
     )
