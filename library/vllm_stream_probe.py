@@ -168,10 +168,11 @@ def main() -> None:
             stream = run_case(case, server, deadlines, variant)
             streams.append(redactor.tree(stream))
             seen = [*seen, see(stream)]
+    names = [stream_name(stream) for stream in streams]
     module.exit_json(
         changed=False,
         streams=streams,
-        files=[repeat_file(given["repeat"], name) if again else stream_file(name) for name in map(stream_name, streams)],
+        files=[repeat_file(given["repeat"], name) if again else stream_file(name) for name in names],
         seen=seen,
         not_sent=not_sent,
         needless=needless(seen, given["public"]),

@@ -75,6 +75,7 @@ def compare(before: Result, after: Result, force: bool = False) -> Comparison:
         timings=timings,
         changes=changes(before, after),
         methods=METHODS,
+        audit=None,
     )
 
 

@@ -116,6 +116,25 @@ class Conclusion(TypedDict):
     doubts: List[str]
 
 
+class SentRow(TypedDict):
+    """One stream of an audit. ``arm``: before | after; ``at``: seconds since the epoch."""
+
+    arm: str
+    repeat: int
+    name: str
+    at: float
+
+
+class Audit(TypedDict):
+    """What was changed between the two runs, and what became of the change."""
+
+    change: str  # compat_on | compat_off | args | env | debug_logging
+    words: str  # what was changed, in words
+    kept: bool  # the change stays in force, because the operator said so
+    restored: bool  # the server was seen to run as before again
+    order: List[SentRow]  # every stream, in the order in which they were sent
+
+
 class Comparison(TypedDict):
     schema_version: int
     tool_version: str
@@ -132,3 +151,4 @@ class Comparison(TypedDict):
     timings: List[Timing]
     changes: List[Change]
     methods: List[str]
+    audit: Optional[Audit]  # None: two runs that somebody chose
