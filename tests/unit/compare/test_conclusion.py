@@ -293,6 +293,14 @@ def _elsewhere(one):
     return type(one)(**json.loads(text))
 
 
+def test_a_case_that_neither_sent_is_a_change_when_its_reason_is_another():
+    asked = {"tools": "simple fails", "padded": "tools fails"}
+    before = result("before", skipped=asked, simple=HANGS)
+    after = result("after", skipped={"padded": "it came whole"}, simple=WORKS, tools=WORKS)
+    skipped = [one for one in compare(before, after)["changes"] if one["part"] == "skipped case"]
+    assert skipped == [{"part": "skipped case", "id": "padded", "before": "tools fails", "after": "it came whole"}]
+
+
 def test_changes_are_named_row_by_row():
     before, after = assess(bundle(stalled())), assess(bundle(stream()))
     after["target"].update(compat_mode="off", argv=[*after["target"]["argv"], "--no-responses-compatibility-mode"])
