@@ -59,14 +59,18 @@ announce:
 
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.streamdiag.compare.comparable import NotComparable
-from ansible.module_utils.streamdiag.compare.compare import compare
 from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
 from ansible.module_utils.streamdiag.controller.folders import explain
 from ansible.module_utils.streamdiag.report.audit import render_audit
 from ansible.module_utils.streamdiag.report.terminal import conclusion
 from ansible.module_utils.streamdiag.store import to_json, write_text
+
+try:
+    from ansible.module_utils.streamdiag.compare.compare import compare
+except ImportError:  # an environment from before comparisons came
+    compare = None
 
 
 def main() -> None:
@@ -79,6 +83,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if compare is None:
+        module.fail_json(msg=missing_required_lib("scipy") + "; make setup installs what requirements.txt pins")
     before, after = Path(module.params["before"]), Path(module.params["after"])
     report = after / "audit.md"
     try:

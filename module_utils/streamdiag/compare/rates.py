@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Dict, Sequence, Tuple
 
+import numpy as np
 from scipy.stats import binomtest, fisher_exact, hypergeom
 
 from .arms import Counts
@@ -12,8 +13,10 @@ from .comparison import Rate
 
 #: Confidence of every interval, and one minus the error of every test.
 LEVEL = 0.95
-#: Decimals to which surprise is told apart when tables are ordered by it, in nats.
-_DECIMALS = 3
+#: Steps to a nat in which surprise is told apart when tables are ordered by it.
+_STEPS = 1000
+#: Chances below it count as it: their logarithm must exist.
+_LEAST = 1e-300
 
 
 def rate(failed: int, sent: int) -> Rate:
@@ -42,27 +45,24 @@ def together(cases: Sequence[Counts]) -> float:
     hypergeometric, and those count as extreme that are together no likelier than what was seen (Freeman and Halton,
     Biometrika 38, 1951). Cases that differ in opposite directions do not cancel out.
     """
-    spread: Dict[float, float] = {0.0: 1.0}
-    seen = 0.0
+    spread, seen = np.ones(1), 0  # index: how surprising, in steps
     for counts in cases:
         table = _surprise(counts)
         seen += table[counts.before_failed][0]
-        wider: Dict[float, float] = {}
-        for surprise, chance in spread.items():
-            for more, part in table.values():
-                total = round(surprise + more, _DECIMALS)
-                wider[total] = wider.get(total, 0.0) + chance * part
+        wider = np.zeros(len(spread) + max(steps for steps, _chance in table.values()))
+        for steps, chance in table.values():
+            wider[steps : steps + len(spread)] += chance * spread
         spread = wider
-    rounding = len(cases) * 10.0**-_DECIMALS  # towards no difference
-    return min(1.0, sum(chance for surprise, chance in spread.items() if surprise >= seen - rounding))
+    from_here = max(0, seen - len(cases))  # what rounding may have moved counts as extreme: towards no difference
+    return min(1.0, float(spread[from_here:].sum()))
 
 
-def _surprise(counts: Counts) -> Dict[int, Tuple[float, float]]:
-    """Failures before -> how surprising (minus the logarithm of the chance), and the chance, with these margins."""
+def _surprise(counts: Counts) -> Dict[int, Tuple[int, float]]:
+    """Failures before -> how surprising (minus the logarithm of the chance, in steps), and the chance itself."""
     bad, sent = counts.before_failed + counts.after_failed, counts.before_sent + counts.after_sent
-    found: Dict[int, Tuple[float, float]] = {}
-    for before in range(max(0, bad - counts.after_sent), min(bad, counts.before_sent) + 1):
-        chance = float(hypergeom.pmf(before, sent, bad, counts.before_sent))
-        if chance > 0.0 or before == counts.before_failed:
-            found[before] = (round(-math.log(max(chance, 1e-300)), _DECIMALS), chance)
-    return found
+    possible = range(max(0, bad - counts.after_sent), min(bad, counts.before_sent) + 1)
+    chances = hypergeom.pmf(possible, sent, bad, counts.before_sent)
+    return {
+        before: (max(0, round(-math.log(max(chance, _LEAST)) * _STEPS)), chance)
+        for before, chance in zip(possible, map(float, chances))
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
 
 from ..judge.result import Check, Result, StreamRow
 from .arms import arm_of
@@ -19,7 +19,8 @@ _Rows = Dict[Tuple[str, str], str]
 def changes(before: Result, after: Result) -> List[Change]:
     """The rows that differ, in the order of a result. A row that one of the two does not have is ``-`` there."""
     found = _changed(_rows(before), _rows(after)) + _command_line(before, after) + _checks(before, after)
-    return found + _streams(before, after) + _changed(_undone(before), _undone(after))
+    sent = {row["case"] for result in (before, after) for row in result["streams"]}
+    return found + _streams(before, after) + _changed(_undone(before, sent), _undone(after, sent))
 
 
 def _changed(before: _Rows, after: _Rows) -> List[Change]:
@@ -80,8 +81,10 @@ def _both_known(change: Change) -> bool:
     return not {change["before"], change["after"]} & set(_ARRIVAL_UNKNOWN)
 
 
-def _undone(result: Result) -> _Rows:
-    rows = {("skipped case", one["case"]): stable(one["reason"]) for one in result["skipped_cases"]}
+def _undone(result: Result, sent: Set[str]) -> _Rows:
+    """What was not done, but for cases that one of the runs ``sent``: those are named as not compared."""
+    skipped = [one for one in result["skipped_cases"] if one["case"] not in sent]
+    rows = {("skipped case", one["case"]): stable(one["reason"]) for one in skipped}
     return {**rows, **{("tool error", one["step"]): stable(one["message"]) for one in result["tool_errors"]}}
 
 

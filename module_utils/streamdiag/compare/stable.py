@@ -37,8 +37,7 @@ _PATTERNS = tuple(
         (r"\b((?:event|got|statistics:) )\d+\b", rf"\g<1>{LEFT_OUT}"),
     )
 )
-#: Options of a server whose value is a port or an id.
-_VOLATILE_OPTIONS = re.compile(r"(--[a-z-]*port)(?:=.*)?")
+_PORT = re.compile(r"--[a-z-]*port")
 
 
 def stable(text: str) -> str:
@@ -50,19 +49,20 @@ def stable(text: str) -> str:
 
 
 def stable_arguments(argv: List[str]) -> List[str]:
-    """A command line, option and value as one word each, ports left out."""
+    """A command line, option and value as one word each, ports left out: ``["--port …", "--host 0.0.0.0"]``."""
     words: List[str] = []
+    option = ""  # that may get its value from the next word
     for word in argv:
-        port = _VOLATILE_OPTIONS.fullmatch(word)
-        if port:
-            words.append(f"{port[1]} {LEFT_OUT}")
-        elif words and _takes(words[-1]) and not word.startswith("-"):
-            words[-1] = words[-1] if words[-1].endswith(LEFT_OUT) else f"{words[-1]} {word}"
+        if word.startswith("-"):
+            option, given, value = word.partition("=")
+            words.append(_with_value(option, value) if given else option)
+            option = "" if given else option
+        elif option:
+            words[-1], option = _with_value(option, word), ""
         else:
             words.append(word)
     return words
 
 
-def _takes(option: str) -> bool:
-    """The word may still get its value: an option without one."""
-    return option.startswith("-") and "=" not in option and (" " not in option or option.endswith(f" {LEFT_OUT}"))
+def _with_value(option: str, value: str) -> str:
+    return f"{option} {LEFT_OUT if _PORT.fullmatch(option) else value}"

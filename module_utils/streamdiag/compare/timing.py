@@ -62,7 +62,8 @@ def together(pairs: Sequence[Tuple[Sequence[float], Sequence[float]]]) -> Tuple[
         spread = np.convolve(spread, _rank_sums(ranks, len(after)))
         seen += int(ranks[len(before) :].sum()) - least
     below, above = float(spread[: seen + 1].sum()), float(spread[seen:].sum())
-    return min(1.0, 2 * min(below, above)), (above < below) - (below < above)
+    p_value = min(1.0, 2 * min(below, above))
+    return p_value, 0 if p_value > 1 - 1e-9 else (1 if above < below else -1)
 
 
 def _rank_sums(ranks: NDArray[np.int64], count: int) -> NDArray[np.float64]:
