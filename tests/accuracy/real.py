@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests import hosts
@@ -81,14 +81,17 @@ class Proof:
         try:
             held.hold(entry.around)
             hosts.Server(host).wait_ready()  # what an earlier entry left behind is not this one's
-            for outcome in on_vllm(entry, host, folder, self._repeats):
-                found.append(outcome)
+            with contextlib.closing(on_vllm(entry, host, folder, self._repeats)) as outcomes:
+                for outcome in outcomes:
+                    found.append(outcome)
+                    if self._ended.is_set():
+                        break  # closing it takes the fault back
         except Exception as error:
             found.append(error)
         self.outcomes[name].set_result(found)
 
 
-@contextmanager
+@contextlib.contextmanager
 def begun(
     entries: Sequence[Named], ready: Sequence[hosts.Host], folder: Path, repeats: int
 ) -> Iterator[dict[str, Future[Outcomes]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests import hosts
@@ -48,7 +48,7 @@ def on_simulator(entry: Entry, folder: Path) -> Outcome:
     return Outcome(result, seconds, _leaked(entry.secrets(), folder / "gpu43"))
 
 
-def on_vllm(entry: Entry, host: hosts.Host, reports: Path, repeats: int = 1) -> Iterator[Outcome]:
+def on_vllm(entry: Entry, host: hosts.Host, reports: Path, repeats: int = 1) -> Generator[Outcome, None, None]:
     """The playbook as an operator runs it, over ssh, against the real server, so many times.
 
     A fault that lasts is in force for all of them, as on a host that is looked at again and again; one that a diagnosis
