@@ -19,7 +19,7 @@ options:
     description: The server's address as the host sees it. Empty means that it is detected.
     type: str
     default: ''
-  invocation:
+  old_invocation:
     description: The unit's InvocationID before the restart, as C(vllm_service_restart) returned it.
     type: str
     default: ''
@@ -36,9 +36,9 @@ options:
     type: float
     default: 3.5
   expect:
-    description: What the running process should show, that is the change of the intent file or what was before it.
+    description: What the running process should show (the change of the intent file, what was before it, or nothing).
     type: str
-    choices: [change, before]
+    choices: [change, before, nothing]
     default: change
   api_key:
     description: The key that clients send as bearer token.
@@ -57,7 +57,7 @@ attributes:
 EXAMPLES = r"""
 - name: Wait for the server
   vllm_ready_info:
-    invocation: "{{ restarted.invocation }}"
+    old_invocation: "{{ restarted.old_invocation }}"
     since: "{{ restarted.since }}"
     httpx_archive: "{{ lookup('httpx_archive') }}"
   become: true
@@ -96,11 +96,11 @@ def main() -> None:
         {
             "unit": {"type": "str", "default": "vllm"},
             "base_url": {"type": "str", "default": ""},
-            "invocation": {"type": "str", "default": ""},
+            "old_invocation": {"type": "str", "default": ""},
             "since": {"type": "float", "required": True},
             "timeout": {"type": "float", "default": 900},
             "seconds": {"type": "float", "default": 3.5},
-            "expect": {"type": "str", "choices": ["change", "before"], "default": "change"},
+            "expect": {"type": "str", "choices": ["change", "before", "nothing"], "default": "change"},
         }
     )
     # After start(): these import the httpx that travelled here.
@@ -111,7 +111,7 @@ def main() -> None:
     given = module.params
     until = time.monotonic() + given["seconds"]
     while True:
-        seen = read_progress(given["unit"], given["invocation"], given["base_url"], given["api_key"])
+        seen = read_progress(given["unit"], given["old_invocation"], given["base_url"], given["api_key"])
         if seen.state != "waiting" or time.monotonic() > until:
             break
         time.sleep(0.5)
@@ -121,7 +121,7 @@ def main() -> None:
         state = "failed"
     service = read_service(given["unit"])
     try:
-        if state == "ready":
+        if state == "ready" and given["expect"] != "nothing":
             reason = "; ".join(shortfall(service, given["expect"]))
     except Refused as refused:
         reason = str(refused)

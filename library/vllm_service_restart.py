@@ -38,7 +38,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-invocation:
+old_invocation:
   description: The unit's InvocationID before the restart.
   type: str
   returned: success
@@ -76,7 +76,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=True,
-        invocation=service.property("InvocationID"),
+        old_invocation=service.property("InvocationID"),
         since=since,
         progress=f"{service.name} restarts (it was process {service.property('MainPID')})",
     )

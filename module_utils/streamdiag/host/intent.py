@@ -61,6 +61,11 @@ def new_intent(unit: str, what: str, run_id: str, by: str, change: Dict[str, Any
     )
 
 
+def is_half_way(intent: Intent) -> bool:
+    """There is one, and what it says is neither done nor undone."""
+    return intent["state"] == "ok" and not (intent.get("kept") and intent.get("phase") == "in_force")
+
+
 def write_intent(intent: Intent, folder: Path = FOLDER) -> None:
     """Whole or not at all, on the disk when this returns; mode 0600. Raises OSError."""
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from .change import Change, describe, differences
 from .drop_in import MARK, NAME, DropIn, build
 from .environment_file import parse_environment_file
 from .help_text import Program, without_arguments
-from .intent import read_intent
+from .intent import is_half_way, read_intent
 from .our_files import Places, foreign, read_ours, wanted_files
 from .process import read_environ
 from .target import find_base_url, server_process, server_processes
@@ -58,7 +58,8 @@ class Service(NamedTuple):
         return self.unit.get("properties", {}).get(name, "")
 
     def base_url(self, given: str) -> str:
-        pids = [process["pid"] for process in self.processes]
+        """Where the server answers, or will. Its engine's own sockets are open earlier than its port."""
+        pids = [self.server["pid"]] if self.server is not None else []
         return find_base_url(given, flags.parse_flags(self.argv), pids, self.server is not None)[0]
 
 
@@ -173,7 +174,7 @@ def _refusal(service: Service) -> str:
 def _stopped_half_way(service: Service) -> bool:
     """A change that stopped half-way, and the server with it."""
     intent = service.intent
-    begun = intent["state"] == "ok" and intent.get("phase") != "prepared" and not intent.get("kept")
+    begun = is_half_way(intent) and intent.get("phase") != "prepared"
     return begun and service.property("ActiveState") in ("failed", "inactive", "activating")
 
 

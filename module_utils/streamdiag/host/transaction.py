@@ -5,13 +5,14 @@ A controller that dies between two steps leaves an intent behind, by which the n
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..bundle import Intent
 from . import command
 from .change import BadChange, Change, compat_change, read_change, to_json
 from .drop_in import NAME, mark_in
-from .intent import new_intent, remove_intent, write_intent
+from .intent import is_half_way, new_intent, remove_intent, write_intent
 from .our_files import put
 from .readiness import not_in_force
 from .redact import Redactor
@@ -56,6 +57,9 @@ def look(given: Mapping[str, Any]) -> Tuple[Dict[str, Any], str]:
         "write": made.write,
         "restart": made.restart,
         "ask": made.ask,
+        # An earlier change may have stopped before anybody saw the server answer.
+        "wait": not made.restart and is_half_way(service.intent),
+        "at": time.time(),
         "unit": service.unit.get("name", ""),
         "active_state": service.property("ActiveState"),
         "intent": {k: v for k, v in service.intent.items() if k not in ("change", "before")},
@@ -82,7 +86,8 @@ def make(given: Mapping[str, Any], check: bool) -> Done:
         reload()
     intent["phase"] = "written"
     write_intent(intent)
-    return Done(True, made.restart, diff, _redactor(service).text(words))
+    done = "wrote {}".format(", ".join(made.files)) if made.files else "removed {}".format(", ".join(service.ours))
+    return Done(True, made.restart, diff, f"{service.name}: {done}" if made.write else "")
 
 
 def go_back(given: Mapping[str, Any], check: bool) -> Done:
@@ -122,7 +127,9 @@ def settle(given: Mapping[str, Any], check: bool) -> Done:
     if not service.ours:
         if not check:
             remove_intent(service.name)
-        return Done(True, False, [], "")
+        left = is_half_way(intent) and intent.get("phase") != "rolling_back" and intent.get("what") != "default"
+        words = f"{service.name}: what an earlier run left half-way ({intent.get('what')}) is put right" if left else ""
+        return Done(True, False, [], words)
     fresh = Intent(**{**intent, "phase": "in_force", "kept": given["kept"]})
     if fresh == intent:
         return Done(False, False, [], "")
@@ -170,7 +177,7 @@ def _mark(service: Service) -> str:
 def _intent(service: Service, given: Mapping[str, Any], change: Optional[Change], made: Plan) -> Intent:
     """What is written first. After a change that stopped half-way, going back means to what was there before it."""
     earlier = service.intent
-    half_way = earlier["state"] == "ok" and not earlier.get("kept") and earlier.get("before")
+    half_way = is_half_way(earlier) and earlier.get("before")
     before = earlier["before"] if half_way else before_change(service)
     what = change.what if change is not None else "default"
     intent = new_intent(

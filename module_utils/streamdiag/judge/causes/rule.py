@@ -61,7 +61,7 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     """
     host = facts.run["host"]
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
-    inventory = _inventory(facts)
+    inventory = inventory_options(facts)
     as_root = f"$ ansible {inventory}{shlex.quote(host)} -b -m ansible.builtin"
     service = f"{as_root}.systemd_service -a 'name={unit} state="
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
@@ -77,7 +77,7 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     }
 
 
-def _inventory(facts: Facts) -> str:
+def inventory_options(facts: Facts) -> str:
     """``-i PATH `` for each inventory that was not the project's own, which needs no naming."""
     given = [str(path) for path in facts.run.get("inventories", [])]
     return "".join(f"-i {shlex.quote(path)} " for path in given if not path.endswith("/inventory/hosts.yml"))
