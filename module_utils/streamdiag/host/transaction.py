@@ -75,10 +75,9 @@ def make(given: Mapping[str, Any], check: bool) -> Done:
     made = plan(service, change, given["persist"])
     if made.refused:
         raise Refused(made.refused)
-    words = describe_plan(service, change, made)
     diff = _diff(service, made)
     if check or not (made.write or made.restart):
-        return Done(made.write or made.restart, made.restart, diff, _redactor(service).text(words))
+        return Done(made.write or made.restart, made.restart, diff, "")
     intent = _intent(service, given, change, made)
     write_intent(intent)
     if made.write:

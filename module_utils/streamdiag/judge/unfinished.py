@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import List, NamedTuple
 
-from .causes.rule import inventory_options
+from .causes.rule import restart_command
 from .facts import Facts
 
 
@@ -24,15 +23,16 @@ def unfinished(facts: Facts) -> Unfinished:
         return Unfinished("whether a change of this tool was left half-way is not known: " + intent["reason"], False)
     if state != "ok" or intent.get("run_id") == facts.run["run_id"]:
         return Unfinished("", False)
+    undo = restart_command(facts, "default")
     run = "run {}, since {}".format(intent.get("run_id") or "unnamed", intent.get("started_at"))
     what = intent.get("what")
     if intent.get("kept") and intent.get("phase") == "in_force":
         if intent.get("in_force"):
-            return Unfinished(f"{what} is in force ({run}); to undo it: {undo_command(facts)}", False)
+            return Unfinished(f"{what} is in force ({run}); to undo it: {undo}", False)
         return Unfinished(f"{what} ({run}) ended when the host was booted; nothing of it is in force", False)
     kind = "an audit" if intent.get("by") == "audit" else "a restart"
     phase = intent.get("phase")
-    words = f"{kind} ({run}) was left half-way: {what}, phase {phase}; put it right with: {undo_command(facts)}"
+    words = f"{kind} ({run}) was left half-way: {what}, phase {phase}; put it right with: {undo}"
     return Unfinished(words, True)
 
 
@@ -41,15 +41,3 @@ def notes(facts: Facts) -> List[str]:
     found = unfinished(facts)
     known = facts.target.get("intent", {}).get("state") == "ok"
     return [found.words] if found.words and known else []
-
-
-def restart_command(facts: Facts, mode: str) -> str:
-    """The command that puts the host's compatibility mode to ``mode`` (on, off, default)."""
-    unit = facts.target.get("unit", {}).get("name", "vllm.service")
-    named = "" if unit in ("", "vllm.service") else f" -e vllm_unit={shlex.quote(unit)}"
-    host = shlex.quote(facts.run["host"])
-    return f"ansible-playbook {inventory_options(facts)}restart.yml -l {host}{named} -e restart_compat={mode}"
-
-
-def undo_command(facts: Facts) -> str:
-    return restart_command(facts, "default")

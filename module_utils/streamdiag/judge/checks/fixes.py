@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ...responses import name_of
+from ..causes.rule import restart_command
 from ..facts import Facts
 from ..localise import localise, works
 from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked
 from ..tokens import tokens_used
-from ..unfinished import restart_command
 from .row import Finding, Row, skip
 
 
