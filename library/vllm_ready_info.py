@@ -34,7 +34,7 @@ options:
   seconds:
     description: How long to look, at most.
     type: float
-    default: 3.5
+    default: 2.5
   expect:
     description: What the running process should show (the change of the intent file, what was before it, or nothing).
     type: str
@@ -99,7 +99,7 @@ def main() -> None:
             "old_invocation": {"type": "str", "default": ""},
             "since": {"type": "float", "required": True},
             "timeout": {"type": "float", "default": 900},
-            "seconds": {"type": "float", "default": 3.5},
+            "seconds": {"type": "float", "default": 2.5},
             "expect": {"type": "str", "choices": ["change", "before", "nothing"], "default": "change"},
         }
     )

@@ -115,7 +115,7 @@ def telling(lines: List[LogLine], most: int) -> str:
     """The last ``most`` lines that name an error, the program's own before systemd's; else the last ones."""
     texts = [line["text"].strip() for line in lines if line["text"].strip()]
     errors = list(dict.fromkeys(text for text in texts if _TELLING.search(text) and not _OF_SYSTEMD.search(text)))
-    return " | ".join(text[-300:] for text in (errors or texts)[-most:])
+    return " | ".join(text[:300] for text in (errors or texts)[-most:])
 
 
 def warm_up(base_url: str, model: str, api_key: str, patience: float) -> str:
