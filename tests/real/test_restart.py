@@ -29,7 +29,9 @@ OURS = ("run/systemd/system/vllm.service.d", "etc/systemd/system/vllm.service.d"
 def restart(host: hosts.Host, mode: str, *arguments: str, inventory: Path | None = None) -> Play:
     where = ("-i", str(inventory or host.inventory))
     limit = () if inventory else ("-l", host.name)
-    return play("restart.yml", *where, *limit, "-e", f"restart_compat={mode}", *arguments, reports=Path("reports"))
+    return play(
+        "restart.yml", *where, *limit, "-e", f"restart_compat={mode}", *arguments, reports=Path("reports"), timeout=1200
+    )
 
 
 def main_process(host: hosts.Host) -> tuple[int, str]:
