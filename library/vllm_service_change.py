@@ -88,6 +88,10 @@ restart:
   description: Whether the server has to be restarted.
   type: bool
   returned: success
+stopped:
+  description: With O(state=before), whether the unit was stopped, because it did not run before.
+  type: bool
+  returned: success
 progress:
   description: One line for the operator.
   type: str
@@ -121,7 +125,9 @@ def main() -> None:
         done = act(given, module.check_mode)
     except (Refused, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=done.changed, restart=done.restart, diff=done.diff, progress=done.words)
+    module.exit_json(
+        changed=done.changed, restart=done.restart, stopped=done.stopped, diff=done.diff, progress=done.words
+    )
 
 
 if __name__ == "__main__":

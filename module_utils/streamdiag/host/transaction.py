@@ -30,6 +30,7 @@ class Done(NamedTuple):
     restart: bool
     diff: List[Dict[str, str]]
     words: str
+    stopped: bool = False  # the unit did not run before, so it does not now
 
 
 def wanted_change(given: Mapping[str, Any]) -> Optional[Change]:
@@ -102,13 +103,16 @@ def go_back(given: Mapping[str, Any], check: bool) -> Done:
     write = files != service.ours
     restart = service.mark != before.get("mark", "") or service.property("ActiveState") != "active"
     restart = restart or intent.get("phase") == "restarting"
+    stopped = restart and before.get("active_state") in ("inactive", "failed")
     if not check:
         intent["phase"] = "rolling_back"
         write_intent(intent)
         put(service.name, files)
         reload()
+        if stopped:
+            _systemctl("--no-block", "stop", "--", service.name)
     words = f"{service.name}: back to {'the drop-in from before' if files else 'its own configuration'}"
-    return Done(write or restart, restart, [], words)
+    return Done(write or restart, restart and not stopped, [], words, stopped)
 
 
 def settle(given: Mapping[str, Any], check: bool) -> Done:

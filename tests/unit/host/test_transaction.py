@@ -130,6 +130,18 @@ def test_rolled_back_to_the_drop_in_from_before(host):
     assert host.intent()["what"] == "compat_off" and not is_half_way(host.intent())
 
 
+def test_a_unit_that_did_not_run_is_stopped_again(host, monkeypatch):
+    said = []
+    monkeypatch.setattr(transaction, "_systemctl", lambda *words: said.append(words))
+    host.active = "inactive"
+    transaction.make(given("off"), False)
+    host.active = "activating"
+    back = transaction.go_back(given(), False)
+    assert back.stopped and not back.restart and said == [("--no-block", "stop", "--", "vllm.service")]
+    transaction.settle(given(), False)
+    assert host.files() == []
+
+
 def test_nothing_under_way_is_not_taken_back(host):
     assert not transaction.go_back(given(), False).changed
     carry_out(host, compat="off")
