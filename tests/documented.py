@@ -10,7 +10,7 @@ from tests.play import ROOT
 PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 
 #: Command -> who runs it: ``here`` (test_docs.py), ``server`` (there, too: it runs until
-#: it is stopped), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real), ``compare`` (test_compare.py).
+#: it is stopped), ``ci`` (.ci/run), ``compare`` (test_compare.py), ``hosts``, ``vllm`` or ``restart`` (tests/real).
 COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
@@ -23,6 +23,9 @@ COMMANDS = {
     'python -m pytest -q -m accuracy tests/accuracy -k "test_simulator and wrong_model"': "here",
     ". .venv/bin/activate": "here",
     "ansible-playbook diagnose.yml -l gpu43": "vllm",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=off": "restart",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=on": "restart",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=default": "restart",
     "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
     "ansible-playbook playbooks/compare.yml -e compare_before=before -e compare_after=after": "compare",
     "python -m tests.hosts doctor": "hosts",

@@ -157,6 +157,25 @@ class Observer(TypedDict, total=False):
     hostname: str
 
 
+class Intent(Source, total=False):
+    """A change that this tool makes, or has made, to the unit (host/intent.py). ``absent``: none."""
+
+    version: int
+    unit: str
+    what: str  # compat_on | compat_off | default | args | env | debug_logging
+    by: str  # restart | audit
+    run_id: str
+    started_at: str  # UTC, ISO 8601
+    phase: str  # prepared | written | restarting | in_force | removing | rolling_back
+    kept: bool  # meant to stay as it is
+    persist: bool  # in /etc, not in /run
+    drop_in: str  # path
+    boot_id: str
+    in_force: bool  # whether a drop-in of ours is there now
+    change: Dict[str, Any]  # only on the host
+    before: Dict[str, Any]  # only on the host
+
+
 class Target(TypedDict, total=False):
     """What is being diagnosed, as found before the first stream."""
 
@@ -181,6 +200,7 @@ class Target(TypedDict, total=False):
     environment_state: Source
     compat_mode: str  # on | off | unsupported | unknown
     metrics: Metrics
+    intent: Intent
 
 
 class Machine(TypedDict, total=False):

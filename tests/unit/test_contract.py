@@ -127,7 +127,7 @@ def test_a_module_s_example_uses_options_that_it_has(path):
 #: The operator's variables of the design; those of audits and of the report's language come with their own issues.
 OPERATOR = {
     *("vllm_unit", "vllm_base_url", "vllm_public_url", "vllm_model", "vllm_api_key", "vllm_compat_flag_on"),
-    *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on"),
+    *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on", "restart_compat"),
     *("compare_before", "compare_after", "compare_force"),
 }
 

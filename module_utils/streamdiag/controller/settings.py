@@ -65,6 +65,7 @@ SETTINGS = (
     Setting("vllm_client_timeout", _seconds, "seconds of silence after which clients of this server give up"),
     Setting("reports_dir", _text, "where reports are kept on the controller"),
     Setting("run_id", _id, "the name of this run"),
+    Setting("restart_compat", _one_of("on", "off", "default"), "the compatibility mode that should be in force"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
     Setting("compare_before", _text, "the run before a change"),
     Setting("compare_after", _text, "the run after it"),
@@ -72,7 +73,7 @@ SETTINGS = (
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|compare|target|probe|evidence|stall)_")
+_OURS = re.compile(r"^(vllm|reports?|run|diagnose|restart|audit|compare|service|target|probe|evidence|stall)_")
 _SIMILAR = 0.84
 
 

@@ -15,6 +15,7 @@ from .facts import STREAM_ORDER, Facts, StreamFacts, gather
 from .localise import localise
 from .result import SCHEMA_VERSION, Localisation, RepeatRow, Result, SkippedCase, TargetRow, ToolError, Verdict
 from .streams import ENDED, flows, has_delta, how_it_ended, is_responses_stream, row
+from .unfinished import notes
 
 #: Causes that can be seen through the public URL only.
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
@@ -60,6 +61,7 @@ def _assess(bundle: Bundle) -> Result:
         localisation=Localisation(trigger=where.trigger, reason=where.words),
         skipped_cases=[SkippedCase(case=c, reason=skipped[c]) for c in STREAM_ORDER if c in skipped],
         tool_errors=[ToolError(step=e["step"], message=e["message"]) for e in facts.run.get("errors", [])],
+        notes=notes(facts),
     )
 
 

@@ -126,3 +126,4 @@ class Result(TypedDict):
     localisation: Localisation
     skipped_cases: List[SkippedCase]
     tool_errors: List[ToolError]
+    notes: List[str]  # what an operator should know besides, whatever the verdict

@@ -23,6 +23,7 @@ def announcement(result: Result, report: str) -> str:
         if verdict["status"] == "unreachable" or error["message"] in verdict["summary"]:
             continue
         lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
+    lines += ["  note: " + note for note in result["notes"]]
     lines.append("  report: " + report)
     return "\n".join(_one_line(line) for line in lines)
 

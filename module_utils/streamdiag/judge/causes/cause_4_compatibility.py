@@ -86,6 +86,6 @@ RULES = (
         compat_mode_filtering,
         ("symptom-silence", "step-1", "step-3", "fix-2"),
         ("symptom-silence",),
-        "Try a server without it, as the operator's checklist says: --no-responses-compatibility-mode. {restart}",
+        "Try the server without it, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...responses import name_of
+from ..causes.rule import restart_command
 from ..facts import Facts
 from ..localise import localise, works
 from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked
@@ -33,7 +34,15 @@ def reasoning_off(facts: Facts) -> Finding:
 def compat_mode_off(facts: Facts) -> Finding:
     """Needs a controlled restart, which a diagnosis never does."""
     mode = facts.target.get("compat_mode", "unknown")
-    return skip(f"compatibility mode is {mode} by the command line; only a controlled restart could show its effect")
+    if mode == "unsupported":
+        return skip("this server has no compatibility mode to switch off")
+    if mode == "off":
+        return skip("compatibility mode is off already; with it: " + restart_command(facts, "on"))
+    said = "this server's compatibility mode is on" if mode == "on" else "whether there is such a mode is not known"
+    return skip(
+        f"{said}; only a controlled restart shows its effect: {restart_command(facts, 'off')} "
+        f"(and back: {restart_command(facts, 'default')})"
+    )
 
 
 def debug_logging(facts: Facts) -> Finding:

@@ -1,0 +1,215 @@
+"""restart.yml on a real vLLM of a real host: it takes effect, it is refused, it is rolled back, it is put right."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import hosts
+from tests.documented import COMMANDS
+from tests.hosts import faults
+from tests.hosts.faults.traffic import LONG, clients
+from tests.play import BIN, ROOT, Play, play
+
+pytestmark = pytest.mark.vllm
+
+ON, OFF = "--responses-compatibility-mode", "--no-responses-compatibility-mode"
+#: Where a drop-in or an intent of ours could be.
+OURS = ("run/systemd/system/vllm.service.d", "etc/systemd/system/vllm.service.d", "var/lib/streamdiag")
+
+
+def restart(host: hosts.Host, mode: str, *arguments: str, inventory: Path | None = None) -> Play:
+    where = ("-i", str(inventory or host.inventory))
+    limit = () if inventory else ("-l", host.name)
+    return play(
+        "restart.yml", *where, *limit, "-e", f"restart_compat={mode}", *arguments, reports=Path("reports"), timeout=1200
+    )
+
+
+def main_process(host: hosts.Host) -> tuple[int, str]:
+    """Process id and command line, from /proc."""
+    main = host.main_process()
+    return main.pid, main.title
+
+
+def ours(host: hosts.Host) -> list[str]:
+    """Files of this tool on the host; /run is seen from inside only."""
+    found = host.enter("find", *(f"/{folder}" for folder in OURS), "-type", "f", check=False)
+    return sorted(line for line in found.splitlines() if "streamdiag" in line and "No such file" not in line)
+
+
+def unit_files(host: hosts.Host) -> dict[str, str]:
+    names = host.enter(
+        "sh", "-c", "find /etc/systemd /run/systemd/system -name '*.conf' -o -name 'vllm*.service'"
+    ).split()
+    return {name: host.enter("cat", name) for name in names if "vllm" in name}
+
+
+@pytest.fixture
+def put_right(fork_host: hosts.Host) -> Iterator[hosts.Host]:
+    yield fork_host
+    assert restart(fork_host, "default", "-e", "service_insist=true").rc == 0
+    assert ours(fork_host) == []
+
+
+def test_upstream_is_refused_before_anything_is_touched(vllm_host: hosts.Host) -> None:
+    before = main_process(vllm_host)
+    with clients(vllm_host, 1, {"max_tokens": 100, "ignore_eos": True, "stream": False}):
+        for arguments in ((), ("--check",)):
+            run = restart(vllm_host, "off", *arguments)
+            assert run.rc == 2 and f"does not know {OFF}" in run.output, run.output
+            assert "nothing was changed" in run.output and run.longest_silence <= 5.0
+    assert main_process(vllm_host) == before and ours(vllm_host) == []
+
+
+def test_no_sudo(vllm_host: hosts.Host) -> None:
+    run = restart(vllm_host, "off", "-e", "ansible_user=guest")
+    assert run.rc == 2 and "needs root" in run.output and "-K" in run.output, run.output
+
+
+def test_on_off_default(put_right: hosts.Host, tmp_path: Path) -> None:
+    """Each takes effect, a second time changes nothing, and a host beside it that fails stops and restores nothing."""
+    host, start = put_right, unit_files(put_right)
+    beside = tmp_path / "beside.ini"
+    beside.write_text("lost ansible_host=127.0.0.1 ansible_port=9\n", encoding="utf-8")
+    where = ("-i", str(beside))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(
+            _environment(ANSIBLE_SSH_ARGS="-o ControlMaster=auto -o ControlPersist=60s -o ConnectTimeout=5")
+        )
+        both = restart(host, "off", *where, inventory=host.inventory)
+    assert both.rc != 0 and "lost | unreachable" in both.output, both.output
+    assert main_process(host)[1].endswith(OFF) and both.longest_silence <= 5.0, both.lines
+    pid = main_process(host)[0]
+    again = restart(host, "off", "-v")
+    assert again.rc == 0 and "changed=0" in again.output and main_process(host)[0] == pid, again.output
+    check = restart(host, "on", "--check", "--diff")
+    assert check.rc == 0 and "-ExecStart=" in check.output and main_process(host)[0] == pid, check.output
+    assert f"{ON}\n" in check.output and OFF in check.output
+    switched = restart(host, "on", "-e", "service_persist=true")
+    assert switched.rc == 0 and main_process(host)[1].endswith(" " + ON), switched.output
+    assert any(name.startswith("/etc/systemd") for name in ours(host)) and len(ours(host)) == 2
+    back = restart(host, "default")
+    assert back.rc == 0 and "compatibility-mode" not in main_process(host)[1], back.output
+    assert unit_files(host) == start and ours(host) == []
+    idle = restart(host, "default", "-v")
+    assert "changed=0" in idle.output and idle.rc == 0, idle.output
+
+
+def test_a_server_that_does_not_come_up_is_rolled_back(put_right: hosts.Host) -> None:
+    """A pair of flags that this build knows, with a value that it refuses at its start."""
+    host, start, argv = put_right, unit_files(put_right), main_process(put_right)[1]
+    run = restart(host, "off", "-e", "vllm_compat_flag_off=--max-model-len=one", "-e", "vllm_compat_flag_on=")
+    assert run.rc == 2 and run.longest_silence <= 5.0, run.output
+    assert "rolled back, the server answers as before" in run.output and "max-model-len" in run.output
+    assert "argument" in run.output, "the reason, in the program's words"
+    assert unit_files(host) == start and ours(host) == [] and main_process(host)[1] == argv
+    assert hosts.Server(host).request("/health")[0] == 200
+
+
+def test_a_request_in_flight_is_not_cut(put_right: hosts.Host) -> None:
+    host = put_right
+    pid = main_process(host)[0]
+    with faults.inject(host, "paced=5"), clients(host, 1, LONG):
+        time.sleep(3)
+        run = restart(host, "off", "-e", "service_wait=4")
+        assert run.rc == 2 and "requests are in flight" in run.output, run.output
+        assert "service_wait=SECONDS" in run.output and "service_insist=true" in run.output
+        assert main_process(host)[0] == pid and ours(host) == []
+        insisted = restart(host, "off", "-e", "service_insist=true")
+    assert insisted.rc == 0 and main_process(host)[1].endswith(OFF), insisted.output
+
+
+def test_a_stalled_server_can_be_restarted(put_right: hosts.Host) -> None:
+    """Its gauge says for ever that a request runs, and nobody is served."""
+    host, server = put_right, hosts.Server(put_right)
+    server.configure(service={"TimeoutStopSec": "5"}, name="90-stop")
+    try:
+        with clients(host, 1, LONG):
+            time.sleep(3)
+            server.engine_core().signal(signal.SIGSTOP)
+            run = restart(host, "off", "-e", "service_wait=0")
+    finally:
+        server.remove_configuration("90-stop")
+    assert run.rc == 0 and "nobody is served" in run.output and run.longest_silence <= 5.0, run.output
+
+
+@pytest.mark.parametrize(
+    "at", ["Ask the installed", "wrote /run", "restarts (it was", "does not answer yet", "answers, process"]
+)
+def test_the_controller_is_killed(put_right: hosts.Host, tmp_path: Path, at: str) -> None:
+    host = put_right
+    assert _killed_at(host, "off", at)
+    left = [name for name in ours(host) if name.endswith(".json")]
+    if at in ("restarts (it was", "does not answer yet"):
+        seen = play("diagnose.yml", "-i", str(host.inventory), reports=tmp_path)
+        assert "was left half-way: compat_off" in seen.output and "restart_compat=default" in seen.output, seen.output
+        row = next(row for row in seen.result(host.name)["checks"] if row["id"] == "check-1")
+        assert "left half-way" in row["reason"] and left
+    run = restart(host, "default")
+    assert run.rc == 0 and ours(host) == [], run.output
+    assert "compatibility-mode" not in main_process(host)[1] and hosts.Server(host).request("/health")[0] == 200
+
+
+def test_the_host_is_booted_in_the_middle(put_right: hosts.Host, tmp_path: Path) -> None:
+    host = put_right
+    assert _killed_at(host, "off", "does not answer yet")
+    hosts.power_cycle(host)
+    fresh = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no"}
+    seen = play("diagnose.yml", "-i", str(host.inventory), reports=tmp_path, environment=fresh)
+    assert "was left half-way: compat_off" in seen.output, seen.output
+    run = restart(host, "default")
+    assert run.rc == 0 and "is put right" in run.output and ours(host) == [], run.output
+
+
+def test_documented_restarts(put_right: hosts.Host) -> None:
+    """Word for word, for the host that the documentation calls gpu43."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    inventory = ROOT / "reports" / "documented.json"
+    inventory.parent.mkdir(exist_ok=True)
+    inventory.write_text(put_right.inventory.read_text(encoding="utf-8").replace(f'"{put_right.name}"', '"gpu43"'))
+    environment = {**os.environ, "ANSIBLE_INVENTORY": str(inventory), "PATH": path}
+    try:
+        for command in (command for command, who in COMMANDS.items() if who == "restart"):
+            done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        inventory.unlink()
+
+
+def _killed_at(host: hosts.Host, mode: str, words: str) -> bool:
+    """Run restart.yml and kill it, all of it, when it says ``words``; whether it did."""
+    command = [str(BIN / "ansible-playbook"), "restart.yml", "-i", str(host.inventory), "-e", f"restart_compat={mode}"]
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        late = threading.Timer(240, lambda: os.killpg(running.pid, signal.SIGKILL))
+        late.start()
+        try:
+            said = any(words in line for line in running.stdout)
+        finally:
+            late.cancel()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+    return said
+
+
+@contextlib.contextmanager
+def _environment(**more: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
