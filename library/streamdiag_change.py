@@ -16,7 +16,7 @@ options:
     choices: [compat_on, compat_off, args, env, debug_logging]
     required: true
   variables:
-    description: What the operator said, by variable (C(audit_set), C(audit_remove), C(audit_environment), C(audit_unset)).
+    description: What the operator said, by the name of the variable (C(audit_set), C(audit_remove) and so on).
     type: dict
     default: {}
   unknown:

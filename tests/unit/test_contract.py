@@ -128,6 +128,7 @@ def test_a_module_s_example_uses_options_that_it_has(path):
 OPERATOR = {
     *("vllm_unit", "vllm_base_url", "vllm_public_url", "vllm_model", "vllm_api_key", "vllm_compat_flag_on"),
     *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on", "restart_compat"),
+    *("audit_change", "audit_repeats", "audit_keep", "audit_set", "audit_remove", "audit_environment", "audit_unset"),
     *("compare_before", "compare_after", "compare_force"),
 }
 

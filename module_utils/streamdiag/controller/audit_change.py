@@ -30,7 +30,9 @@ def wanted_change(kind: str, given: Mapping[str, Any], unknown: Iterable[str] = 
     fitting = {"args": OF_ARGUMENTS, "env": OF_ENVIRONMENT}.get(kind, ())
     strange = [name for name in said if name not in fitting]
     if strange:
-        raise Unclear(f"{strange[0]} does not belong to audit_change={kind}; it is for audit_change={_kind_of(strange[0])}")
+        raise Unclear(
+            f"{strange[0]} does not belong to audit_change={kind}; it is for audit_change={_kind_of(strange[0])}"
+        )
     if kind == "debug_logging":
         return _debug_logging(frozenset(unknown))
     if not fitting:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..bundle import Intent
 from . import command
-from .change import BadChange, Change, compat_change, read_change, to_json
+from .change import BadChange, Change, compat_change, describe, read_change, to_json
 from .drop_in import NAME, mark_in
 from .intent import is_half_way, new_intent, remove_intent, write_intent
 from .our_files import put
@@ -55,6 +55,7 @@ def look(given: Mapping[str, Any]) -> Tuple[Dict[str, Any], str]:
     made = plan(service, change, given["persist"])
     found = {
         "refused": made.refused,
+        "what": describe(change) if change is not None else "default",
         "write": made.write,
         "restart": made.restart,
         "ask": made.ask,

@@ -33,6 +33,16 @@ def reasoning_off(facts: Facts) -> Finding:
 
 def compat_mode_off(facts: Facts) -> Finding:
     """Needs a controlled restart, which a diagnosis never does."""
+    tried = facts.experiment
+    if tried is not None and tried["change"] == "compat_off":
+        quote = [facts.quote("experiment.json", tried["summary"])]
+        if tried["fixed"]:
+            return Finding(
+                "fail", tried["summary"], f"recommended, it was tried: {restart_command(facts, 'off')}", quote
+            )
+        if tried["conclusion"] == "no difference shown":
+            return Finding("pass", tried["summary"], "it was tried, and shows no difference", quote)
+        return Finding("warn", tried["summary"], "it was tried, and is not shown to help", quote)
     mode = facts.target.get("compat_mode", "unknown")
     if mode == "unsupported":
         return skip("this server has no compatibility mode to switch off")
