@@ -30,9 +30,8 @@ def wanted_change(kind: str, given: Mapping[str, Any], unknown: Iterable[str] = 
     fitting = {"args": OF_ARGUMENTS, "env": OF_ENVIRONMENT}.get(kind, ())
     strange = [name for name in said if name not in fitting]
     if strange:
-        raise Unclear(
-            f"{strange[0]} does not belong to audit_change={kind}; it is for audit_change={_kind_of(strange[0])}"
-        )
+        belongs = "args" if strange[0] in OF_ARGUMENTS else "env"
+        raise Unclear(f"{strange[0]} does not belong to audit_change={kind}; it is for audit_change={belongs}")
     if kind == "debug_logging":
         return _debug_logging(frozenset(unknown))
     if not fitting:
@@ -47,10 +46,6 @@ def wanted_change(kind: str, given: Mapping[str, Any], unknown: Iterable[str] = 
 
 
 _EXAMPLES = {"args": "-e audit_set='--max-num-seqs 4'", "env": "-e audit_environment=VLLM_LOGGING_LEVEL=DEBUG"}
-
-
-def _kind_of(name: str) -> str:
-    return "args" if name in OF_ARGUMENTS else "env"
 
 
 def _options(given: Any) -> List[str]:

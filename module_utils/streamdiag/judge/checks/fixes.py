@@ -37,9 +37,8 @@ def compat_mode_off(facts: Facts) -> Finding:
     if tried is not None and tried["change"] == "compat_off":
         quote = [facts.quote("experiment.json", tried["summary"])]
         if tried["fixed"]:
-            return Finding(
-                "fail", tried["summary"], f"recommended, it was tried: {restart_command(facts, 'off')}", quote
-            )
+            words = "recommended, it was tried: " + restart_command(facts, "off")
+            return Finding("fail", tried["summary"], words, quote)
         if tried["conclusion"] == "no difference shown":
             return Finding("pass", tried["summary"], "it was tried, and shows no difference", quote)
         return Finding("warn", tried["summary"], "it was tried, and is not shown to help", quote)
