@@ -466,6 +466,16 @@ def test_memory_that_runs_out_at_every_start_is_the_cause_of_the_loop():
     assert verdict_of(one)[:2] == ("broken", "out_of_memory")
 
 
+def test_what_a_looping_server_starts_and_takes_along_is_no_dead_engine():
+    """Processes of a server that has only just begun have no titles yet: a helper may look like an engine."""
+    looping = _down("active", "running", _LOOPING, restarts=2)
+    begun = dict(looping.target, processes=processes())
+    one = looping._replace(target=begun, machine=dict(looping.machine, processes=processes(GONE)))
+    assert states(one)["engine_dead"] == "ruled_out"
+    once = one._replace(target=dict(begun, unit=unit("active", "running")), machine=dict(one.machine, unit=unit()))
+    assert states(once)["engine_dead"] == "likely"
+
+
 def test_a_prompt_that_mentions_memory_is_no_memory_error():
     asked = (
         "(APIServer pid=74) INFO 11-22 19:53:03 [logger.py:42] Received request r: prompt: 'Why CUDA out of memory?'"

@@ -25,7 +25,12 @@ def _fatal(facts: Facts, *meanings: str) -> Optional[Seen]:
 
 
 def _engine_gone(facts: Facts) -> str:
-    """In words when engine processes that were there before the streams are gone, else ``""``."""
+    """In words when engine processes that were there before the streams are gone, else ``""``.
+
+    Not those of a server that is restarted again and again before it takes a connection: they went with it.
+    """
+    if facts.all_unreachable and facts.unit.number("NRestarts"):
+        return ""
     gone = [p for p in facts.vanished if p["role"] in ("engine_core", "worker")]
     return ", ".join("{} {}".format(p["role"], p["pid"]) for p in gone)
 
