@@ -47,10 +47,10 @@ def read_progress(unit: str, invocation: str, base_url: str, api_key: str) -> Pr
 def progress(service: Service, invocation: str, answers: Callable[[], str]) -> Progress:
     """``answers``: asked only when the unit runs; returns ``""`` when the server answers, else what is missing."""
     active, sub = service.property("ActiveState"), service.property("SubState")
-    restarts = service.property("NRestarts")
+    restarts, stop = service.property("NRestarts"), service.property("TimeoutStopUSec") or "its TimeoutStopSec"
     fresh = service.property("InvocationID") != invocation
     if active == "deactivating":
-        return Progress("waiting", f"{service.name} " + _DOING[active].format(stop="its TimeoutStopSec", sub=sub))
+        return Progress("waiting", f"{service.name} " + _DOING[active].format(stop=stop, sub=sub))
     if not fresh:
         return Progress("waiting", f"{service.name} is {active} ({sub}), the restart has not begun")
     if active == "failed":
