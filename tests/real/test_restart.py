@@ -17,6 +17,7 @@ from tests import hosts
 from tests.documented import COMMANDS
 from tests.hosts import faults
 from tests.hosts.faults.traffic import LONG, clients
+from tests.hosts.processes import all_pids, descendants, read
 from tests.play import BIN, ROOT, Play, play
 
 pytestmark = pytest.mark.vllm
@@ -193,14 +194,17 @@ def _killed_at(host: hosts.Host, mode: str, words: str) -> bool:
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
         assert running.stdout is not None
-        late = threading.Timer(240, lambda: os.killpg(running.pid, signal.SIGKILL))
+        late = threading.Timer(240, running.kill)
         late.start()
         try:
             said = any(words in line for line in running.stdout)
         finally:
             late.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)
+            # Ansible's workers are in sessions of their own and would finish their task.
+            everyone = [one for pid in all_pids() if (one := read(pid)) is not None]
+            for one in [one for one in everyone if one.pid == running.pid]:
+                for other in [one, *descendants(one, everyone)]:
+                    other.signal(signal.SIGKILL)
     return said
 
 
