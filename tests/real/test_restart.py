@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,41 +16,12 @@ from tests import hosts
 from tests.documented import COMMANDS
 from tests.hosts import faults
 from tests.hosts.faults.traffic import LONG, clients
-from tests.hosts.processes import all_pids, descendants, read
-from tests.play import BIN, ROOT, Play, play
+from tests.play import BIN, ROOT, play
+from tests.real.service import OFF, ON, killed_at, main_process, ours, restart, unit_files
 
 pytestmark = pytest.mark.vllm
 
-ON, OFF = "--responses-compatibility-mode", "--no-responses-compatibility-mode"
-#: Where a drop-in or an intent of ours could be.
-OURS = ("run/systemd/system/vllm.service.d", "etc/systemd/system/vllm.service.d", "var/lib/streamdiag")
-
-
-def restart(host: hosts.Host, mode: str, *arguments: str, inventory: Path | None = None) -> Play:
-    where = ("-i", str(inventory or host.inventory))
-    limit = () if inventory else ("-l", host.name)
-    return play(
-        "restart.yml", *where, *limit, "-e", f"restart_compat={mode}", *arguments, reports=Path("reports"), timeout=1200
-    )
-
-
-def main_process(host: hosts.Host) -> tuple[int, str]:
-    """Process id and command line, from /proc."""
-    main = host.main_process()
-    return main.pid, main.title
-
-
-def ours(host: hosts.Host) -> list[str]:
-    """Files of this tool on the host; /run is seen from inside only."""
-    found = host.enter("find", *(f"/{folder}" for folder in OURS), "-type", "f", check=False)
-    return sorted(line for line in found.splitlines() if "streamdiag" in line and "No such file" not in line)
-
-
-def unit_files(host: hosts.Host) -> dict[str, str]:
-    names = host.enter(
-        "sh", "-c", "find /etc/systemd /run/systemd/system -name '*.conf' -o -name 'vllm*.service'"
-    ).split()
-    return {name: host.enter("cat", name) for name in names if "vllm" in name}
+RESTART_OFF = ("restart.yml", "-e", "restart_compat=off")
 
 
 @pytest.fixture
@@ -148,7 +118,7 @@ def test_a_stalled_server_can_be_restarted(put_right: hosts.Host) -> None:
 )
 def test_the_controller_is_killed(put_right: hosts.Host, tmp_path: Path, at: str) -> None:
     host = put_right
-    assert _killed_at(host, "off", at)
+    assert killed_at(host, RESTART_OFF, at)
     left = [name for name in ours(host) if name.endswith(".json")]
     if at in ("restarts (it was", "does not answer yet"):
         seen = play("diagnose.yml", "-i", str(host.inventory), reports=tmp_path)
@@ -162,7 +132,7 @@ def test_the_controller_is_killed(put_right: hosts.Host, tmp_path: Path, at: str
 
 def test_the_host_is_booted_in_the_middle(put_right: hosts.Host, tmp_path: Path) -> None:
     host = put_right
-    assert _killed_at(host, "off", "does not answer yet")
+    assert killed_at(host, RESTART_OFF, "does not answer yet")
     hosts.power_cycle(host)
     fresh = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no"}
     seen = play("diagnose.yml", "-i", str(host.inventory), reports=tmp_path, environment=fresh)
@@ -184,28 +154,6 @@ def test_documented_restarts(put_right: hosts.Host) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
     finally:
         inventory.unlink()
-
-
-def _killed_at(host: hosts.Host, mode: str, words: str) -> bool:
-    """Run restart.yml and kill it, all of it, when it says ``words``; whether it did."""
-    command = [str(BIN / "ansible-playbook"), "restart.yml", "-i", str(host.inventory), "-e", f"restart_compat={mode}"]
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as running:
-        assert running.stdout is not None
-        late = threading.Timer(240, running.kill)
-        late.start()
-        try:
-            said = any(words in line for line in running.stdout)
-        finally:
-            late.cancel()
-            # Ansible's workers are in sessions of their own and would finish their task.
-            everyone = [one for pid in all_pids() if (one := read(pid)) is not None]
-            for one in [one for one in everyone if one.pid == running.pid]:
-                for other in [one, *descendants(one, everyone)]:
-                    other.signal(signal.SIGKILL)
-    return said
 
 
 @contextlib.contextmanager
