@@ -139,7 +139,7 @@ def test_the_operator_s_variables_are_known():
 
 def test_the_operator_s_variables_reach_a_role():
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "roles").rglob("*.yml")]
-    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").glob("*.yml")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
     for name in OPERATOR - {"vllm_ping_interval"}:
         assert any(re.search(rf"\b{name}\b", text) for text in texts), name
 
