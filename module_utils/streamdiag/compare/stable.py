@@ -25,6 +25,8 @@ _PATTERNS = tuple(
         (rf"\b\d+( \({_ROLE}\))", rf"{LEFT_OUT}\1"),
         (r"(?<=[A-Za-z0-9\]]):\d{1,5}\b(?!:)", f":{LEFT_OUT}"),
         (r"\b(port )\d+", rf"\g<1>{LEFT_OUT}"),
+        # A command to paste names the host and where it is listed.
+        (r"(\s-[li] )[^\s)]+", rf"\g<1>{LEFT_OUT}"),
         # What is measured, or counted, anew every time.
         (
             rf"(?<![\w.]){_NUMBER}( ?(?:ns|µs|ms|s|min|h|seconds?|minutes?|%|[kKMGT]?i?B|bytes|tokens/s))(?!\w)",
