@@ -38,7 +38,7 @@ def compat_mode_filtering(facts: Facts) -> Claim:
     if mode == "on":
         summary = (
             f"Compatibility mode of {facts.server_name} on {facts.run['host']} seems to filter events: it is on, and "
-            f"{words}. A restart without it proves it"
+            f"{words}. An audit without it proves it"
         )
         doubts = () if beside else shared_counters(facts)
         return Claim(LIKELY, f"compatibility mode is on; {words}", summary, "medium", doubts, about)
@@ -86,6 +86,6 @@ RULES = (
         compat_mode_filtering,
         ("symptom-silence", "step-1", "step-3", "fix-2"),
         ("symptom-silence",),
-        "Try the server without it, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}",
+        "{compat_proof}Switch it off, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}",
     ),
 )

@@ -54,11 +54,13 @@ class Rule(NamedTuple):
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
     """What a fix may name: host, unit, base_url, inventory (``-i PATH `` or nothing), and as whole steps ``start``,
-    ``restart``, ``resume``, ``compat_off`` and ``compat_default``.
+    ``restart``, ``resume``, ``compat_proof``, ``compat_off`` and ``compat_default``.
 
     A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
-    stopped by a signal.
+    stopped by a signal, ``compat_proof`` once it was tried.
     """
+    tried = facts.experiment is not None and facts.experiment["change"] == "compat_off"
+    proof = audit_command(facts, "compat_off")
     host = facts.run["host"]
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
     inventory = inventory_options(facts)
@@ -73,6 +75,7 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
         "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
         "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
         "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
+        "compat_proof": "" if tried else f"Prove it: before, without it, and back:\n$ {proof}\n",
         "compat_off": f"$ {restart_command(facts, 'off')}",
         "compat_default": f"$ {restart_command(facts, 'default')}",
         "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
@@ -81,10 +84,19 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
 
 def restart_command(facts: Facts, mode: str) -> str:
     """The command that puts the host's compatibility mode to ``mode`` (on, off, default)."""
+    return _playbook(facts, "restart.yml", f"restart_compat={mode}")
+
+
+def audit_command(facts: Facts, change: str) -> str:
+    """The command that shows what ``change`` does (compat_off, …), and takes it back."""
+    return _playbook(facts, "audit.yml", f"audit_change={change}")
+
+
+def _playbook(facts: Facts, playbook: str, variable: str) -> str:
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
     named = "" if unit in ("UNIT", "vllm.service") else f" -e vllm_unit={unit}"
     host = shlex.quote(facts.run["host"])
-    return f"ansible-playbook {inventory_options(facts)}restart.yml -l {host}{named} -e restart_compat={mode}"
+    return f"ansible-playbook {inventory_options(facts)}{playbook} -l {host}{named} -e {variable}"
 
 
 def inventory_options(facts: Facts) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...responses import name_of
-from ..causes.rule import restart_command
+from ..causes.rule import audit_command, restart_command
 from ..facts import Facts
 from ..localise import localise, works
 from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked
@@ -48,10 +48,7 @@ def compat_mode_off(facts: Facts) -> Finding:
     if mode == "off":
         return skip("compatibility mode is off already; with it: " + restart_command(facts, "on"))
     said = "this server's compatibility mode is on" if mode == "on" else "whether there is such a mode is not known"
-    return skip(
-        f"{said}; only a controlled restart shows its effect: {restart_command(facts, 'off')} "
-        f"(and back: {restart_command(facts, 'default')})"
-    )
+    return skip(f"{said}; an audit shows its effect, and takes it back: {audit_command(facts, 'compat_off')}")
 
 
 def debug_logging(facts: Facts) -> Finding:
