@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -139,6 +140,73 @@ def test_the_host_is_booted_in_the_middle(put_right: hosts.Host, tmp_path: Path)
     assert "was left half-way: compat_off" in seen.output, seen.output
     run = restart(host, "default")
     assert run.rc == 0 and "is put right" in run.output and ours(host) == [], run.output
+
+
+FORMS = {
+    "a shell": ("ExecStart=/bin/bash -c 'exec {command} >/tmp/vllm.log 2>&1'", ""),
+    "a variable of a file": (
+        "EnvironmentFile=/etc/vllm.env\nExecStart={program} $VLLM_ARGS",
+        "VLLM_ARGS={arguments}\n",
+    ),
+    "a wrapper that passes its arguments on": ("ExecStart=/usr/local/bin/start-vllm {arguments}", ""),
+}
+WRAPPER = '#!/bin/sh\nexec {program} "$@"\n'
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_commands_in_other_forms(put_right: hosts.Host, form: str) -> None:
+    """The flag that is there is replaced wherever the command has it; files of the operator stay as they are."""
+    host, server = put_right, hosts.Server(put_right)
+    command = f"{server.command()} {ON}"
+    program, _api_server, arguments = command.partition(" -m vllm.entrypoints.openai.api_server ")
+    fields = {"command": command, "program": program + _api_server.rstrip(), "arguments": arguments}
+    line, variables = (text.format(**fields) for text in FORMS[form])
+    files = {
+        server.drop_ins / "95-form.conf": f"[Service]\nExecStart=\n{line}\n",
+        host.root / "etc/vllm.env": variables,
+        host.root / "usr/local/bin/start-vllm": WRAPPER.format(**fields),
+    }
+    server.drop_ins.mkdir(exist_ok=True)
+    try:
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o755)
+        host.enter("systemctl", "daemon-reload")
+        server.restart()
+        assert ON in _server_argv(host)
+        run = restart(host, "off")
+        assert run.rc == 0 and OFF in _server_argv(host) and f" {ON}" not in _server_argv(host), run.output
+        assert all(path.read_text(encoding="utf-8") == text for path, text in files.items())
+        back = restart(host, "default")
+        assert back.rc == 0 and ON in _server_argv(host) and ours(host) == [], back.output
+    finally:
+        for path in files:
+            path.unlink(missing_ok=True)
+        host.enter("systemctl", "daemon-reload")
+        server.restart()
+
+
+def _server_argv(host: hosts.Host) -> str:
+    """The command line of the server, below a shell where there is one."""
+    titles = [process.title for process in host.processes() if "vllm.entrypoints" in process.title]
+    return next(title for title in titles if not title.startswith(("/bin/bash", "/bin/sh")))
+
+
+def test_one_host_is_rolled_back_and_another_goes_on(
+    put_right: hosts.Host, vllm_host: hosts.Host, tmp_path: Path
+) -> None:
+    """Side by side in one run: what fails on one neither stops nor takes back the other."""
+    entries = {}
+    for host, flag in ((put_right, OFF), (vllm_host, "--max-model-len=one")):
+        (entry,) = json.loads(host.inventory.read_text(encoding="utf-8"))["all"]["hosts"].values()
+        entries[host.name] = {**entry, "vllm_compat_flag_off": flag, "vllm_compat_flag_on": ON}
+    both = tmp_path / "both.yml"
+    both.write_text(json.dumps({"all": {"hosts": entries}}), encoding="utf-8")
+    before = main_process(vllm_host)[1]
+    run = restart(put_right, "off", inventory=both)
+    assert run.rc == 2 and "rolled back" in run.output and run.longest_silence <= 5.0, run.output
+    assert main_process(put_right)[1].endswith(OFF), run.output
+    assert main_process(vllm_host)[1] == before and ours(vllm_host) == [], run.output
 
 
 def test_documented_restarts(put_right: hosts.Host) -> None:
