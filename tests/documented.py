@@ -20,6 +20,7 @@ COMMANDS = {
     "make test-codex": "ci",
     "make test-hosts": "ci",
     "make test-vllm": "ci",
+    "make test-changes": "ci",
     "make accuracy": "ci",
     'python -m pytest -q -m accuracy tests/accuracy -k "test_simulator and wrong_model"': "here",
     ". .venv/bin/activate": "here",

@@ -16,7 +16,7 @@ from tests.hosts import faults
 from tests.play import Play, play
 from tests.real.service import OFF, ON, killed_at, main_process, ours, restart, unit_files
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.vllm, pytest.mark.changes]
 
 #: One case says it all where all cases behave alike, and takes a fifth of the time.
 SIMPLE = ("-e", '{"probe_cases": ["simple"]}')
@@ -49,6 +49,7 @@ def as_before(host: hosts.Host) -> Iterator[None]:
     assert main_process(host)[1] == argv and hosts.Server(host).request("/health")[0] == 200
 
 
+@pytest.mark.short
 def test_a_mode_that_filters_is_shown_to(incident: hosts.Host, tmp_path: Path) -> None:
     with as_before(incident):
         run = audit(incident, tmp_path, "compat_off")
@@ -95,7 +96,7 @@ def test_the_controller_is_killed(incident: hosts.Host, tmp_path: Path, words: t
         assert run.rc == 0, run.output
 
 
-@pytest.mark.parametrize("with_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("with_", [pytest.param(signal.SIGINT, marks=pytest.mark.short), signal.SIGTERM])
 def test_an_interrupted_audit_takes_its_change_back(
     incident: hosts.Host, tmp_path: Path, with_: signal.Signals
 ) -> None:

@@ -20,7 +20,7 @@ from tests.hosts.faults.traffic import LONG, clients
 from tests.play import BIN, ROOT, play
 from tests.real.service import OFF, ON, killed_at, main_process, ours, restart, unit_files
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.vllm, pytest.mark.changes]
 
 RESTART_OFF = ("restart.yml", "-e", "restart_compat=off")
 
@@ -47,6 +47,7 @@ def test_no_sudo(vllm_host: hosts.Host) -> None:
     assert run.rc == 2 and "needs root" in run.output and "-K" in run.output, run.output
 
 
+@pytest.mark.short
 def test_on_off_default(put_right: hosts.Host, tmp_path: Path) -> None:
     """Each takes effect, a second time changes nothing, and a host beside it that fails stops and restores nothing."""
     host, start = put_right, unit_files(put_right)
@@ -76,6 +77,7 @@ def test_on_off_default(put_right: hosts.Host, tmp_path: Path) -> None:
     assert "changed=0" in idle.output and idle.rc == 0, idle.output
 
 
+@pytest.mark.short
 def test_a_server_that_does_not_come_up_is_rolled_back(put_right: hosts.Host) -> None:
     """A pair of flags that this build knows, with a value that it refuses at its start."""
     host, start, argv = put_right, unit_files(put_right), main_process(put_right)[1]
