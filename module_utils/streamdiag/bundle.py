@@ -395,6 +395,6 @@ class Experiment(TypedDict, total=False):
     change: str  # compat_on | compat_off | args | env | debug_logging
     words: str  # what was changed, in words
     conclusion: str  # of the comparison, in a word, see docs/result.md
-    summary: str  # the same with its numbers
+    summary: str  # its numbers, over all cases
     fixed: List[str]  # cases that failed before and came whole after
     failing: List[str]  # cases that failed after as before

@@ -7,17 +7,18 @@ from typing import List
 from ..bundle import BUNDLE_VERSION, Experiment, stream_name
 from ..store import Bundle
 from .comparison import Audit, Comparison, SentRow
-from .words import FIXED
+from .words import FIXED, numbers
 
 
 def experiment(comparison: Comparison, audit: Audit) -> Experiment:
     """The part ``experiment.json`` of the bundle that was gathered before the change."""
+    overall = comparison["overall"]
     return Experiment(
         bundle_version=BUNDLE_VERSION,
         change=audit["change"],
         words=audit["words"],
         conclusion=comparison["conclusion"]["word"],
-        summary=comparison["conclusion"]["summary"],
+        summary=numbers(overall["before"], overall["after"], overall["p_value"]),
         fixed=[row["name"] for row in comparison["cases"] if row["word"] == FIXED],
         failing=[row["name"] for row in comparison["cases"] if row["before"]["failed"] and row["after"]["failed"]],
     )

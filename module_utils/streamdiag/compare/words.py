@@ -42,7 +42,7 @@ def case_row(name: str, counts: Counts, gate: bool) -> CaseRow:
         word=_word(counts, gate),
         words="",
     )
-    row["words"] = f"{row['word']}: {_numbers(before, after, row['p_value'])}{_note(row, counts, gate)}"
+    row["words"] = f"{row['word']}: {numbers(before, after, row['p_value'])}{_note(row, counts, gate)}"
     return row
 
 
@@ -95,10 +95,11 @@ def summary(word: str, overall: Overall, cases: Sequence[CaseRow]) -> str:
         name = row["name"]
         by_word[row["word"]] = f"{by_word[row['word']]}, {name}" if row["word"] in by_word else name
     listed = "; ".join(f"{kind}: {by_word[kind]}" for kind in (BROKEN, FIXED, FLAKY, NO_DIFFERENCE) if kind in by_word)
-    return f"{word}: {_numbers(overall['before'], overall['after'], overall['p_value'])}. Case by case: {listed}"
+    return f"{word}: {numbers(overall['before'], overall['after'], overall['p_value'])}. Case by case: {listed}"
 
 
-def _numbers(before: Rate, after: Rate, p_value: float) -> str:
+def numbers(before: Rate, after: Rate, p_value: float) -> str:
+    """``5 of 5 streams failed before (48 to 100 %), 0 of 5 after (0 to 52 %), p = 0.0079``."""
     return (
         f"{before['failed']} of {before['sent']} streams failed before ({interval(before)}), "
         f"{after['failed']} of {after['sent']} after ({interval(after)}), p = {p(p_value)}"

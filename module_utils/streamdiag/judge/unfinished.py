@@ -21,7 +21,7 @@ def unfinished(facts: Facts) -> Unfinished:
     state = intent.get("state", "absent")
     if state in ("denied", "failed"):
         return Unfinished("whether a change of this tool was left half-way is not known: " + intent["reason"], False)
-    if state != "ok" or intent.get("run_id") == facts.run["run_id"]:
+    if state != "ok" or intent.get("run_id") == facts.run["run_id"].partition("/")[0]:  # an arm is called RUN/after
         return Unfinished("", False)
     undo = restart_command(facts, "default")
     run = "run {}, since {}".format(intent.get("run_id") or "unnamed", intent.get("started_at"))

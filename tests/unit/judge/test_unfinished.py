@@ -53,6 +53,13 @@ def test_nothing_to_put_right(more, words):
     assert row["status"] == "pass" and words in row["reason"]
 
 
+def test_an_audit_s_own_change_is_not_left_half_way():
+    one = bundle(stream("simple"), target=target(intent={**INTENT, "run_id": "r1"}))
+    after = one._replace(run={**one.run, "run_id": "r1/after"})
+    assert assess(after)["notes"] == []
+    assert assess(after._replace(run={**one.run, "run_id": "r2/after"}))["notes"] != []
+
+
 @pytest.mark.parametrize("more", [{"run_id": "test"}, {"state": "absent", "reason": "none"}])
 def test_nothing_to_say(more):
     if "run_id" in more:
