@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .arrival import HELD_BACK
 from .facts import Facts, StreamFacts
-from .tokens import ENOUGH_DELTAS, tokens_used
+from .tokens import ENOUGH_DELTAS, deltas, tokens_used
 
 #: Tokens from which on a client should have been shown something; the markup of a call alone has about a dozen.
 SOME = 16
@@ -29,6 +29,12 @@ def _altogether(facts: Facts, sent: StreamFacts) -> str:
     return f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
 
 
+def _all_came(sent: StreamFacts) -> bool:
+    """There is a delta for nearly every token that the server says it made."""
+    used = tokens_used(sent.stream)
+    return used is not None and used - len(deltas(sent.stream)) - sent.stream["dropped_events"] < MANY
+
+
 def _in_a_silence(facts: Facts, sent: StreamFacts) -> str:
     tally, silence, unseen = sent.protocol.tally, sent.silence, sent.unseen or 0
     if silence is None or silence.seconds < NOTICEABLE or unseen < MANY or facts.traffic:
@@ -39,5 +45,7 @@ def _in_a_silence(facts: Facts, sent: StreamFacts) -> str:
         return ""  # one delta for everything: that is a coarse stream, not a hidden thought
     if any(m.get("waiting") for m in sent.stream["samples"]["metrics"] if silence.start < m["t"] <= silence.end):
         return ""  # others have the engine
+    if _all_came(sent):
+        return ""  # late, by an API server that gets no CPU time for example, and not hidden
     words = f"{unseen:.0f} tokens in {silence.seconds:.1f} s of silence after {silence.after}, then it went on"
     return f"{sent.name}: {words}"

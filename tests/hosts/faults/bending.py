@@ -27,6 +27,10 @@ BENDABLE = ("--middleware", "stream_bend.Middleware", "--worker-cls", "paced_wor
 REASONING = ("--reasoning-parser", "qwen3")
 
 
+#: With it a model never ends its turn by itself; one with random weights does so now and then.
+ENDLESS = ("--logits-processors", "endless:Endless")
+
+
 @contextlib.contextmanager
 def bendable(host: Host, *arguments: str) -> Iterator[None]:
     """The server with what bends and paces it, and with more `arguments`; nothing is bent yet.

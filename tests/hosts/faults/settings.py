@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..host import Host
 from ..server import Server
-from .bending import REASONING
+from .bending import ENDLESS, REASONING, bendable
 from .registry import fault
 
 
@@ -47,9 +47,9 @@ def small_model_len(host: Host, value: float = 2048) -> Iterator[str]:
 
 @fault
 def runaway_reasoning(host: Host) -> Iterator[str]:
-    """The model never closes its thought: all it makes is reasoning, until a limit ends it."""
-    with Server(host).configured(*REASONING):
-        yield " ".join(REASONING)
+    """The model never closes its thought, and never ends its turn: all it makes is reasoning, until a limit ends it."""
+    with bendable(host, *REASONING, *ENDLESS):
+        yield " ".join((*REASONING, *ENDLESS))
 
 
 @fault

@@ -35,7 +35,7 @@ from tests.unit.judge.bundles import (
     text_events,
     used,
 )
-from tests.unit.judge.stream_rules import FLOWING, SIMPLE, THOUGHT, thinking
+from tests.unit.judge.stream_rules import FLOWING, SIMPLE, THOUGHT, made, thinking
 from tests.unit.judge.test_causes import CUDA_OOM, XID
 
 
@@ -178,6 +178,16 @@ def test_a_hidden_thought_is_told_from_a_coarse_stream():
     fast["samples"]["metrics"] += [counters(float(t), 100.0 + 50 * t) for t in (5, 6)]  # a thought, then a quick answer
     fast["samples"]["metrics"].append(counters(7.0, 420.0))
     assert assess(bundle(fast))["verdict"]["primary_cause"] == "reasoning_hidden"
+
+
+def test_an_answer_that_came_late_and_whole_hides_nothing():
+    """An API server without CPU time: the engine makes tokens meanwhile, and then all of them come."""
+    late = stream("simple", text_events(start=6.0, step=0.001, deltas=140, **used(140)))
+    late["samples"] = made(100, 120, 140, 160, 180, 200, 220, 240, 240)
+    found = assess(bundle(late))
+    state = {cause["id"]: cause["state"] for cause in found["causes"]}["reasoning_hidden"]
+    assert state == "ruled_out"
+    assert {row["id"]: row["status"] for row in found["checks"]}["step-1"] == "pass"
 
 
 def test_a_server_without_tools_is_told_so_and_not_that_it_hangs():
