@@ -69,8 +69,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
                 self._changing.add(host.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        """Settled and meant to stay: kept, or taken back. An audit settles its own change as one that does not stay."""
         given = result.result.get("invocation", {}).get("module_args", {})
-        if result.task.action == CHANGE and given.get("state") == "settled":
+        if result.task.action == CHANGE and given.get("state") == "settled" and given.get("kept"):
             with self._lock:
                 self._changing.discard(result.host.get_name())
 

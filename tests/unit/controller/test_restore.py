@@ -31,8 +31,8 @@ def plugin(monkeypatch):
     return SimpleNamespace(plugin=made, ran=ran, restoring=restore.restoring)
 
 
-def answered(plugin, host, state):
-    given = {"invocation": {"module_args": {"state": state}}}
+def answered(plugin, host, state, kept=True):
+    given = {"invocation": {"module_args": {"state": state, "kept": kept}}}
     plugin.v2_runner_on_ok(SimpleNamespace(result=given, task=CHANGE, host=host))
 
 
@@ -40,6 +40,7 @@ def test_what_was_begun_and_is_not_settled_is_taken_back(plugin):
     for host in HOSTS:
         plugin.plugin.v2_runner_on_start(host, CHANGE)
         answered(plugin.plugin, host, "made")
+        answered(plugin.plugin, host, "settled", kept=False)
     answered(plugin.plugin, HOSTS[0], "settled")
     plugin.plugin._restore()
     (command,) = plugin.ran
