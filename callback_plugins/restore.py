@@ -93,8 +93,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
             return
         print(f"\ninterrupted: taking the change back on {', '.join(hosts)}", flush=True)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C is the new play's
-        done = subprocess.run(restoring(hosts, context.CLIARGS), cwd=ROOT, check=False)
-        if done.returncode != 0:
+        # Ansible keeps its own standard files from its children, so what the new play says is passed on.
+        with subprocess.Popen(
+            restoring(hosts, context.CLIARGS),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as play:
+            for line in play.stdout or ():
+                print(line, end="", flush=True)
+        if play.returncode != 0:
             by_hand = f"ansible-playbook restart.yml -l {','.join(hosts)} -e restart_compat=default"
             print(f"the change was not taken back everywhere: {by_hand}", flush=True)
 

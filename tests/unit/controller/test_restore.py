@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -24,8 +23,20 @@ def plugin(monkeypatch):
     monkeypatch.setattr(restore.signal, "signal", lambda *_words: None)
     monkeypatch.setattr(restore.context, "CLIARGS", {"inventory": ("a.ini", "b.ini"), "extra_vars": ("x=1",)})
     ran = []
-    done = subprocess.CompletedProcess([], 0)
-    monkeypatch.setattr(restore.subprocess, "run", lambda command, **_more: ran.append(command) or done)
+
+    class Play:
+        stdout, returncode = ["said\n"], 0
+
+        def __init__(self, command, **_more):
+            ran.append(command)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_exception):
+            pass
+
+    monkeypatch.setattr(restore.subprocess, "Popen", Play)
     made = restore.CallbackModule()
     made.v2_playbook_on_start(SimpleNamespace(get_plays=lambda: [SimpleNamespace(get_name=lambda: "Audit a change")]))
     return SimpleNamespace(plugin=made, ran=ran, restoring=restore.restoring)
