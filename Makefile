@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-codex test-hosts test-vllm accuracy lint clean
+.PHONY: help setup demo test test-codex test-hosts test-vllm test-changes accuracy lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,10 @@ test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time d
 	@$(BIN)/python -m pytest -q -m hosts
 
 test-vllm: $(STAMP) ## a real vLLM on real hosts, every fault (root; the first time installs 3.4 GB)
-	@$(BIN)/python -m pytest -q -s -m "vllm and not accuracy"
+	@$(BIN)/python -m pytest -q -s -m "vllm and not accuracy and not changes"
+
+test-changes: $(STAMP) ## restarts and audits of a real vLLM on a real host (STREAMDIAG_CHANGES=short: the most telling ones)
+	@$(BIN)/python -m pytest -q -m "changes$(if $(STREAMDIAG_CHANGES), and short)"
 
 accuracy: $(STAMP) ## the whole fault catalogue, false alarms included (STREAMDIAG_ACCURACY=simulator: without real hosts)
 	@$(BIN)/python -m pytest -q -m "accuracy$(if $(filter simulator,$(STREAMDIAG_ACCURACY)), and not vllm)" --tb=short

@@ -145,6 +145,13 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
         if self._verbose:
             super().v2_runner_on_skipped(result)
 
+    def v2_runner_retry(self, result: Any) -> None:
+        """A look that has to be repeated: what it saw, in place of Ansible's words for it."""
+        if self._verbose:
+            super().v2_runner_retry(result)
+        elif result.result.get("progress"):
+            self._lines(result, str(result.result["progress"]))
+
     def v2_runner_item_on_ok(self, result: Any) -> None:
         if self._verbose:
             super().v2_runner_item_on_ok(result)

@@ -28,6 +28,10 @@ options:
     type: str
     choices: [never, degraded, broken]
     default: never
+  announce:
+    description: Whether the verdict is meant for the terminal.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Writes in check mode too; the folder is the tool's own.
@@ -82,6 +86,7 @@ def main() -> None:
             "template": {"type": "path", "required": True},
             "run": {"type": "dict", "default": {}},
             "fail_on": {"type": "str", "choices": ["never", "degraded", "broken"], "default": "never"},
+            "announce": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -109,7 +114,7 @@ def main() -> None:
         verdict=result["verdict"],
         failures=failures(result, module.params["fail_on"], source),
         report=str(report),
-        announce=announcement(result, str(report)),
+        announce=announcement(result, str(report)) if module.params["announce"] else "",
     )
 
 

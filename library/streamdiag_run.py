@@ -46,6 +46,10 @@ options:
     description: The folder of the roles, whose own parameters are known names too.
     type: path
     required: true
+  make_folders:
+    description: Whether the run keeps anything. Without, it only gets its name.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Makes the folders in check mode too; they are the tool's own.
@@ -104,6 +108,7 @@ def main() -> None:
             "extra_names": names,
             "inventory_names": names,
             "roles_path": {"type": "path", "required": True},
+            "make_folders": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -113,6 +118,10 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="\n".join(wrong))
     warnings = slips(set(given["inventory_names"]) - set(given["extra_names"]), roles)
+    if not given["make_folders"]:
+        name = given["run_id"] or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        lines = "\n".join(f"warning: {slip}" for slip in warnings)
+        module.exit_json(changed=False, run_id=name, path="", folders={}, started_at=_now(), progress=lines)
     try:
         reports_dir = Path(given["root"]).resolve() / given["reports_dir"]
         folder = make_run_folder(reports_dir, given["run_id"], given["hosts"])
@@ -123,9 +132,13 @@ def main() -> None:
         run_id=folder.run_id,
         path=str(folder.path),
         folders={host: str(path) for host, path in folder.hosts.items()},
-        started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        started_at=_now(),
         progress="\n".join([f"run {folder.run_id}", *(f"warning: {slip}" for slip in warnings)]),
     )
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 if __name__ == "__main__":

@@ -53,6 +53,12 @@ options:
     description: Whether a public URL was given, so that the case V(public) can follow.
     type: bool
     default: false
+  repeat:
+    description:
+      - The number of this round when the same cases are sent again and again, for a comparison.
+      - From 2 on every one of O(cases) is sent, whatever it can add, and RV(files) are named by the round.
+    type: int
+    default: 1
   processes:
     description: The server's processes, as C(vllm_target_info) returned them. Their clocks are read beside the stream.
     type: list
@@ -129,12 +135,13 @@ def main() -> None:
             "counters_url": {"type": "str", "default": ""},
             "seen": {"type": "list", "elements": "dict", "default": []},
             "public": {"type": "bool", "default": False},
+            "repeat": {"type": "int", "default": 1},
             "processes": {"type": "list", "elements": "dict", "default": []},
             "deadlines": {"type": "dict", "default": {}},
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.bundle import stream_file, stream_name
+    from ansible.module_utils.streamdiag.bundle import repeat_file, stream_file, stream_name
     from ansible.module_utils.streamdiag.host.outcome import describe_stream
     from ansible.module_utils.streamdiag.host.plan import needless, see
     from ansible.module_utils.streamdiag.host.probe import Server, run_case
@@ -151,8 +158,9 @@ def main() -> None:
     redactor.learn(given["api_key"])
     streams, seen = [], given["seen"]
     not_sent = {}
+    again = given["repeat"] > 1
     for case in given["cases"]:
-        reason = needless(seen, given["public"]).get(case)
+        reason = "" if again else needless(seen, given["public"]).get(case)
         if reason:
             not_sent[case] = reason
             continue
@@ -160,14 +168,15 @@ def main() -> None:
             stream = run_case(case, server, deadlines, variant)
             streams.append(redactor.tree(stream))
             seen = [*seen, see(stream)]
+    names = [stream_name(stream) for stream in streams]
     module.exit_json(
         changed=False,
         streams=streams,
-        files=[stream_file(stream_name(stream)) for stream in streams],
+        files=[repeat_file(given["repeat"], name) if again else stream_file(name) for name in names],
         seen=seen,
         not_sent=not_sent,
         needless=needless(seen, given["public"]),
-        progress="\n".join(describe_stream(s) for s in streams),
+        progress="\n".join((f"repeat {given['repeat']}, " if again else "") + describe_stream(s) for s in streams),
     )
 
 

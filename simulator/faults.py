@@ -1,5 +1,6 @@
 """The faults: a registry of small changes to Settings. A new fault is one decorated function; see README.md."""
 
+import random
 from collections.abc import Callable
 
 from simulator import bending
@@ -23,6 +24,7 @@ CONDITIONS: dict[str, Callable[[Json], bool]] = {
     "second_turn": lambda body: "function_call_output" in str(body.get("input", "")),
     "stream": lambda body: bool(body.get("stream")),
     "responses": lambda body: "input" in body,
+    "half": lambda body: random.random() < 0.5,  # at random
 }
 
 

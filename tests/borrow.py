@@ -10,7 +10,7 @@ import pytest
 from tests import hosts
 
 #: Name and release. One name is the other's neighbour in inventories, so that a mix-up would show.
-RELEASES = {"gpu43": "bookworm", "gpu44": "trixie"}
+RELEASES = {"gpu43": "bookworm", "gpu44": "trixie", "gpu45": "bookworm"}
 
 
 def borrow(name: str, vllm: bool) -> Iterator[hosts.Host]:

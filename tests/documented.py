@@ -10,7 +10,8 @@ from tests.play import ROOT
 PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 
 #: Command -> who runs it: ``here`` (test_docs.py), ``server`` (there, too: it runs until
-#: it is stopped), ``ci`` (.ci/run), ``hosts`` or ``vllm`` (tests/real).
+#: it is stopped), ``ci`` (.ci/run), ``compare`` (test_compare.py), ``runner`` (test_runner.py),
+#: ``hosts``, ``vllm``, ``restart`` or ``audit`` (tests/real).
 COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
@@ -19,11 +20,19 @@ COMMANDS = {
     "make test-codex": "ci",
     "make test-hosts": "ci",
     "make test-vllm": "ci",
+    "make test-changes": "ci",
     "make accuracy": "ci",
     'python -m pytest -q -m accuracy tests/accuracy -k "test_simulator and wrong_model"': "here",
     ". .venv/bin/activate": "here",
     "ansible-playbook diagnose.yml -l gpu43": "vllm",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=off": "restart",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=on": "restart",
+    "ansible-playbook restart.yml -l gpu43 -e restart_compat=default": "restart",
     "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
+    "ansible-playbook playbooks/compare.yml -e compare_before=before -e compare_after=after": "compare",
+    "ansible-playbook audit.yml -l gpu43 -e audit_change=compat_off": "audit",
+    'ansible-runner run reports/runner --project-dir "$PWD" --inventory "$PWD/inventory/demo.yml" '
+    '-p playbooks/diagnose.yml -i night --cmdline "-e run_id=night"': "runner",
     "python -m tests.hosts doctor": "hosts",
     "python -m tests.hosts up gpu43 --release bookworm --vllm": "vllm",
     "python -m tests.hosts fault gpu43 engine_stopped": "vllm",

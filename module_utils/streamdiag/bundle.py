@@ -14,17 +14,24 @@ from typing import Any, Dict, List, Optional, TypedDict
 
 BUNDLE_VERSION = 1
 
-#: Files of a bundle. Streams are ``stream-<case>.json``, those of a variant ``stream-<case>-<variant>.json``.
+#: Files of a bundle. Streams are ``stream-<case>.json``, those of a variant ``stream-<case>-<variant>.json``; what an
+#: audit sent again is ``repeat-<n>-<case>.json``.
 TARGET = "target.json"
 MACHINE = "machine.json"
 JOURNAL = "journal.json"
 STALL = "stall.json"
 RUN = "run.json"
+EXPERIMENT = "experiment.json"
 
 
 def stream_file(name: str) -> str:
     """``"simple"`` -> ``"stream-simple.json"``, ``"public-gzip"`` -> ``"stream-public-gzip.json"``."""
     return f"stream-{name}.json"
+
+
+def repeat_file(repeat: int, name: str) -> str:
+    """``2, "simple"`` -> ``"repeat-2-simple.json"``. What was sent first (repeat 1) is ``stream_file``."""
+    return f"repeat-{repeat}-{name}.json"
 
 
 class Source(TypedDict, total=False):
@@ -150,6 +157,25 @@ class Observer(TypedDict, total=False):
     hostname: str
 
 
+class Intent(Source, total=False):
+    """A change that this tool makes, or has made, to the unit (host/intent.py). ``absent``: none."""
+
+    version: int
+    unit: str
+    what: str  # compat_on | compat_off | default | args | env | debug_logging
+    by: str  # restart | audit
+    run_id: str
+    started_at: str  # UTC, ISO 8601
+    phase: str  # prepared | written | restarting | in_force | removing | rolling_back
+    kept: bool  # meant to stay as it is
+    persist: bool  # in /etc, not in /run
+    drop_in: str  # path
+    boot_id: str
+    in_force: bool  # whether a drop-in of ours is there now
+    change: Dict[str, Any]  # only on the host
+    before: Dict[str, Any]  # only on the host
+
+
 class Target(TypedDict, total=False):
     """What is being diagnosed, as found before the first stream."""
 
@@ -174,6 +200,7 @@ class Target(TypedDict, total=False):
     environment_state: Source
     compat_mode: str  # on | off | unsupported | unknown
     metrics: Metrics
+    intent: Intent
 
 
 class Machine(TypedDict, total=False):
@@ -359,3 +386,15 @@ class Run(TypedDict, total=False):
     skipped_cases: Dict[str, str]  # case -> why it was not sent
     unreachable: str  # ssh's own words; "" when reached
     errors: List[Dict[str, str]]  # step, message: where the tool itself could not do its work
+
+
+class Experiment(TypedDict, total=False):
+    """What an audit did to the server after these streams, and what came of it."""
+
+    bundle_version: int
+    change: str  # compat_on | compat_off | args | env | debug_logging
+    words: str  # what was changed, in words
+    conclusion: str  # of the comparison, in a word, see docs/result.md
+    summary: str  # its numbers, over all cases
+    fixed: List[str]  # cases that failed before and came whole after
+    failing: List[str]  # cases that failed after as before

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, cast
+from typing import Any, Dict, NamedTuple, Optional, Tuple, cast
 
 from .bundle import (
     BUNDLE_VERSION,
+    EXPERIMENT,
     JOURNAL,
     MACHINE,
     RUN,
     STALL,
     TARGET,
+    Experiment,
     Journal,
     Machine,
     Run,
@@ -26,6 +29,7 @@ from .bundle import (
 )
 
 EVIDENCE = "evidence"
+_REPEAT = re.compile(r"repeat-([1-9]\d{0,5})-.+\.json")
 
 
 class NotABundle(ValueError):
@@ -42,6 +46,8 @@ class Bundle(NamedTuple):
     stall: Optional[Stall]
     streams: Dict[str, Stream]
     digests: Dict[str, str]  # path relative to the host's folder -> sha256
+    repeats: Tuple[Tuple[int, Stream], ...] = ()  # what was sent again in an audit, from repeat 2 on
+    experiment: Optional[Experiment] = None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -118,6 +124,8 @@ def load(folder: Path) -> Bundle:
         for name, part in parts.items()
         if name.startswith(prefix) and name.endswith(suffix)
     }
+    numbered = [(_REPEAT.fullmatch(name), part) for name, part in parts.items()]
+    repeats = [(int(found[1]), cast(Stream, part)) for found, part in numbered if found and int(found[1]) > 1]
     return Bundle(
         run=cast(Run, parts[RUN]),
         target=cast(Optional[Target], parts.get(TARGET)),
@@ -126,4 +134,6 @@ def load(folder: Path) -> Bundle:
         stall=cast(Optional[Stall], parts.get(STALL)),
         streams=streams,
         digests=digests,
+        repeats=tuple(sorted(repeats, key=lambda one: one[0])),
+        experiment=cast(Optional[Experiment], parts.get(EXPERIMENT)),
     )

@@ -11,7 +11,7 @@ By hand: python -m tests.hosts --help
 
 from . import faults
 from .host import Host, known, load
-from .machine import CannotBoot, boot, running, shutdown, shutdown_all
+from .machine import CannotBoot, boot, power_cycle, running, shutdown, shutdown_all
 from .needs import cannot
 from .server import NotReady, Server
 from .snapshot import Snapshot, snapshot
@@ -27,6 +27,7 @@ __all__ = [
     "faults",
     "known",
     "load",
+    "power_cycle",
     "running",
     "shutdown",
     "shutdown_all",

@@ -55,6 +55,27 @@ def boot(name: str, release: str = "bookworm", vllm: bool = False) -> Host:
     return host
 
 
+def power_cycle(host: Host) -> None:
+    """Cut the host's power and boot it again: no process of it ends in order, and `/run` is empty afterwards.
+
+    Returns once it can be logged in to; its server, where it has one, may still be starting.
+    """
+    with locked(f"host-{host.name}"):
+        end(sorted(_inside(host.name), key=lambda process: process.inner_pid != 1))
+        supervisor = _supervisor(host)
+        if supervisor is not None and not gone([supervisor], patience=5):
+            end([supervisor])
+        (host.folder / "supervisor.pid").unlink(missing_ok=True)
+        _start(host, server_files.binds(host.release) if host.vllm else [])
+        _wait_for_login(host)
+
+
+def _inside(name: str) -> list[Process]:
+    """Everything that ever ran in the host is in its network, process 1 and strays alike."""
+    path = network.namespace_path(name)
+    return in_namespace("net", path.stat().st_ino) if path.exists() else []
+
+
 def shutdown(name: str) -> None:
     """Remove a host, whatever state an earlier run left it in; fine when there is none."""
     with locked(f"host-{name}"):
@@ -177,10 +198,7 @@ def _wait_for_login(host: Host, patience: float = 60) -> None:
 
 def _remove(name: str) -> None:
     host = load(name)
-    processes: list[Process] = []
-    if network.namespace_path(name).exists():
-        # Everything that ever ran in the host is in its network, process 1 and strays alike.
-        processes = in_namespace("net", network.namespace_path(name).stat().st_ino)
+    processes = _inside(name)
     # Process 1 first: the kernel then ends the whole host at once, and nothing is restarted in between.
     end(sorted(processes, key=lambda process: process.inner_pid != 1))
     supervisor = _supervisor(host)

@@ -8,6 +8,7 @@ import pytest
 
 from tests import hosts
 from tests.borrow import borrow
+from tests.hosts import faults
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,14 @@ def vllm_host() -> Iterator[hosts.Host]:
 def gpu43() -> Iterator[hosts.Host]:
     """The host that the documentation names."""
     yield from borrow("gpu43", vllm=True)
+
+
+@pytest.fixture(scope="module")
+def fork_host() -> Iterator[hosts.Host]:
+    """A host of its own for restarts, whose vLLM knows the flags of the fork and filters nothing without them."""
+    for host in borrow("gpu45", vllm=True):
+        with faults.inject(host, "bendable"):
+            yield host
 
 
 @pytest.fixture(scope="module")

@@ -73,5 +73,5 @@ def test_faults_combine() -> None:
 
 def test_conditions() -> None:
     tools = {"input": "x", "tools": [{"type": "function"}]}
-    hit = {name for name, condition in CONDITIONS.items() if condition(tools)}
+    hit = {name for name, condition in CONDITIONS.items() if condition(tools)} - {"half"}  # which is at random
     assert hit == {"always", "tools", "responses"}

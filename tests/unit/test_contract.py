@@ -127,7 +127,9 @@ def test_a_module_s_example_uses_options_that_it_has(path):
 #: The operator's variables of the design; those of audits and of the report's language come with their own issues.
 OPERATOR = {
     *("vllm_unit", "vllm_base_url", "vllm_public_url", "vllm_model", "vllm_api_key", "vllm_compat_flag_on"),
-    *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on"),
+    *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on", "restart_compat"),
+    *("audit_change", "audit_repeats", "audit_keep", "audit_set", "audit_remove", "audit_environment", "audit_unset"),
+    *("compare_before", "compare_after", "compare_force"),
 }
 
 
@@ -137,16 +139,23 @@ def test_the_operator_s_variables_are_known():
 
 def test_the_operator_s_variables_reach_a_role():
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "roles").rglob("*.yml")]
-    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").glob("*.yml")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
     for name in OPERATOR - {"vllm_ping_interval"}:
         assert any(re.search(rf"\b{name}\b", text) for text in texts), name
 
 
 # The arrows
 
-WINGS = ("host", "judge", "report", "controller")
+WINGS = ("host", "judge", "compare", "report", "controller")
 #: Wing -> those it may import; a ground floor file may import none of them.
-MAY = {"host": set(), "judge": set(), "report": {"judge"}, "controller": set(), "ground": set()}
+MAY = {
+    "host": set(),
+    "judge": set(),
+    "compare": {"judge"},
+    "report": {"judge", "compare"},
+    "controller": set(),
+    "ground": set(),
+}
 
 
 def _imports(path):
@@ -176,6 +185,12 @@ def test_no_arrow_between_the_wings(path):
         if names[0] != "streamdiag" or len(names) < 2 or names[1] not in WINGS or names[1] == wing:
             continue
         assert names[1] in MAY[wing], f"{wing} imports {'.'.join(names)}"
+
+
+def test_a_comparison_knows_of_the_judge_only_the_shape_of_a_result():
+    files = sorted(CODE.glob("compare/*.py"))
+    found = {names[:3] for path in files for names in _imports(path) if names[:2] == ("streamdiag", "judge")}
+    assert found == {("streamdiag", "judge", "result")}
 
 
 def test_the_host_wing_needs_only_python_and_httpx():

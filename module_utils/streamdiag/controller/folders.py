@@ -19,6 +19,14 @@ class Unusable(OSError):
     """The reports folder cannot take this run; the message says why and what to do."""
 
 
+class Pairs(NamedTuple):
+    """Two stored runs. ``hosts``: folder name -> its folder in either run; then the hosts that only one has."""
+
+    hosts: Dict[str, Tuple[Path, Path]]
+    only_before: List[str]
+    only_after: List[str]
+
+
 class RunFolder(NamedTuple):
     run_id: str
     path: Path
@@ -126,3 +134,18 @@ def find_run(run: str, root: Path, reports_dir: Path) -> Tuple[Path, List[Path]]
     if not folders:
         raise Unusable(f"{path} holds no evidence: it is not the folder of a run")
     return path, folders
+
+
+def pair_runs(before: str, after: str, root: Path, reports_dir: Path) -> Pairs:
+    """The hosts of two runs, each named as for ``find_run``. Raises Unusable when there is no pair."""
+    (old, old_hosts), (new, new_hosts) = (find_run(run, root, reports_dir) for run in (before, after))
+    if old.resolve() == new.resolve():
+        raise Unusable(f"{before} and {after} are the same run, {old.resolve()}: name the run before and the run after")
+    olds, news = ({folder.name: folder for folder in folders} for folders in (old_hosts, new_hosts))
+    both = {name: (folder, news[name]) for name, folder in olds.items() if name in news}
+    if not both:
+        raise Unusable(
+            f"the runs have no host in common: {old} has {', '.join(olds)}, and {new} has {', '.join(news)}; "
+            "a host is compared with itself"
+        )
+    return Pairs(both, [name for name in olds if name not in news], [name for name in news if name not in olds])

@@ -41,6 +41,15 @@ def _seconds(value: str) -> Optional[str]:
     return None if re.fullmatch(r"\d+(\.\d+)?", value) else "must be a number of seconds"
 
 
+def _switch(value: str) -> Optional[str]:
+    return None if value.lower() in ("true", "false", "yes", "no") else "must be true or false"
+
+
+def _count(value: str) -> Optional[str]:
+    fine = re.fullmatch(r"[1-9]\d?", value)
+    return None if fine else "must be a whole number from 1 to 99"
+
+
 class Setting(NamedTuple):
     """``check``: value as text -> what is wrong with it, or None. Empty values mean the default and are not checked."""
 
@@ -61,11 +70,26 @@ SETTINGS = (
     Setting("vllm_client_timeout", _seconds, "seconds of silence after which clients of this server give up"),
     Setting("reports_dir", _text, "where reports are kept on the controller"),
     Setting("run_id", _id, "the name of this run"),
+    Setting("restart_compat", _one_of("on", "off", "default"), "the compatibility mode that should be in force"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
+    Setting(
+        "audit_change",
+        _one_of("compat_on", "compat_off", "args", "env", "debug_logging"),
+        "what to change between the two halves of an audit",
+    ),
+    Setting("audit_repeats", _count, "how often each case is sent in each half of an audit"),
+    Setting("audit_keep", _switch, "keep the change when the audit is over"),
+    Setting("audit_set", _text, "options of the server to set, for audit_change=args"),
+    Setting("audit_remove", _text, "options of the server to take away, for audit_change=args"),
+    Setting("audit_environment", _text, "variables of the server to set, for audit_change=env"),
+    Setting("audit_unset", _text, "variables of the server to take away, for audit_change=env"),
+    Setting("compare_before", _text, "the run before a change"),
+    Setting("compare_after", _text, "the run after it"),
+    Setting("compare_force", _switch, "compare runs of different models, cases or versions of this tool"),
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|target|probe|evidence|stall)_")
+_OURS = re.compile(r"^(vllm|reports?|run|diagnose|restart|audit|compare|service|target|probe|evidence|stall)_")
 _SIMILAR = 0.84
 
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import IO, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 #: A login without a profile (ssh, sudo) can lack these, and nvidia-smi or journalctl with them.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,15 +43,21 @@ def run(
     timeout: float,
     max_bytes: int = 4 * 1024 * 1024,
     env: Optional[Dict[str, str]] = None,
+    only_env: bool = False,
+    cwd: Optional[str] = None,
+    become: Optional[Callable[[], None]] = None,
 ) -> Result:
     """Run ``argv`` with closed stdin in the C locale and UTC; ``env`` is added to the environment.
+
+    ``only_env``: it has no environment but ``env``. ``become``: called in the child before the program, to be somebody
+    else.
 
     ``timeout`` in seconds; ``max_bytes`` of stdout, and as much of stderr. Raises nothing for a
     program that is missing, fails, hangs or talks for ever.
     """
     environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", TZ="UTC")
     environment["PATH"] = ":".join(part for part in (os.environ.get("PATH"), _USUAL_PATH) if part)
-    environment.update(env or {})
+    environment = dict(env or {}) if only_env else dict(environment, **(env or {}))
     try:
         child = subprocess.Popen(
             list(argv),
@@ -59,11 +65,15 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            cwd=cwd,
+            preexec_fn=become,
             start_new_session=True,
         )
+    except subprocess.SubprocessError as error:  # of ``become``
+        return Result(None, "", f"{argv[0]}: {error}")
     except OSError as error:
         # Not told by the error: a folder in the path that we may not enter makes it "Permission denied".
-        if shutil.which(argv[0], path=environment["PATH"]) is None and not os.path.exists(argv[0]):
+        if shutil.which(argv[0], path=environment.get("PATH")) is None and not os.path.exists(argv[0]):
             return Result(None, "", f"{argv[0]}: no such program", missing=True)
         return Result(None, "", f"{argv[0]}: {error.strerror or error}")
     return _watch(child, time.monotonic() + timeout, max_bytes)

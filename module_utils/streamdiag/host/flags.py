@@ -93,7 +93,7 @@ def parse_flags(argv: Sequence[str]) -> Dict[str, Optional[str]]:
             short = False
         elif word.startswith("-") and len(word) > 1 and not _NUMBER.match(word):
             name, short = None, bool(_SHORT_WITH_VALUE.match(word))
-        elif name is not None and _takes(name, flags[name], word):
+        elif name is not None and takes(name, flags[name], word):
             earlier = flags[name]
             flags[name] = word if earlier is None else earlier + " " + word
         elif short:
@@ -143,6 +143,32 @@ def compat_mode(flags: Dict[str, Optional[str]], on_flag: str, off_flag: str) ->
     return found
 
 
+def option_name(word: str) -> str:
+    """``--Max_x=1`` -> ``Max-x``: the name by which ``parse_flags`` knows an option."""
+    return _split(word)[0]
+
+
+def option_value(words: Sequence[str]) -> Optional[str]:
+    """The value of one option's words, as ``parse_flags`` joins them: ``("--x", "1", "2")`` -> ``"1 2"``."""
+    value = _split(words[0])[1]
+    return value if value is not None else " ".join(words[1:]) or None
+
+
+def is_number(word: str) -> bool:
+    """``-1`` and its like: a value, though it begins like an option."""
+    return bool(_NUMBER.match(word))
+
+
+def server_start(words: Sequence[str]) -> Optional[int]:
+    """The index of the first word that is an argument of the server; ``None``: no server here."""
+    return _server_start(words)
+
+
+def unwrapped(argv: Sequence[str]) -> List[str]:
+    """The words of a command, those of the script in ``bash -c '…'`` where the server is started there."""
+    return _unwrapped(list(argv))[0]
+
+
 def _split(word: str) -> Tuple[str, Optional[str]]:
     name, equals, value = word.lstrip("-").partition("=")
     head, dot, rest = name.partition(".")
@@ -154,7 +180,7 @@ def _same(value: str, wanted: str) -> bool:
     return value == wanted or {value, wanted} <= _TRUE or {value, wanted} <= _FALSE
 
 
-def _takes(name: str, earlier: Optional[str], word: str) -> bool:
+def takes(name: str, earlier: Optional[str], word: str) -> bool:
     """Whether ``word`` is a (further) value of the option ``name``."""
     if _SWITCH.fullmatch(name):
         return earlier is None and word.lower() in _TRUE | _FALSE

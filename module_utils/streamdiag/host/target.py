@@ -13,10 +13,11 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
-from ..bundle import BUNDLE_VERSION, Endpoint, Observer, Process, Processes, Source, Target, Unit
+from ..bundle import BUNDLE_VERSION, Endpoint, Intent, Observer, Process, Processes, Source, Target, Unit
 from .compatibility import ask_compat_mode
 from .endpoints import get_all, metrics_after
 from .flags import compat_mode, host_and_port, model_name, parse_flags
+from .intent import read_intent
 from .process import read_environ, read_processes, user_name
 from .redact import Redactor
 from .sockets import listener, listening_ports, read_sockets
@@ -75,10 +76,10 @@ def read_target(wanted: Wanted, become: bool) -> Target:
     redactor.environment(environment)
     flags = parse_flags(argv)
     pids = [process["pid"] for process in processes.get("processes", [])]
-    base_url, source = _base_url(wanted, flags, pids, server is not None)
+    base_url, source = find_base_url(wanted.base_url, flags, pids, server is not None)
     sockets = read_sockets(port_of(base_url) if source != "given" else None, pids)
     endpoints = get_all(base_url, wanted.api_key)
-    served = _served_models(endpoints["/v1/models"])
+    served = served_models(endpoints["/v1/models"])
     model, model_source = _model(wanted, served, flags)
     mode = compat_mode(flags, wanted.compat_flag_on, wanted.compat_flag_off)
     if mode == "unknown" and endpoints["/health"]["http_status"] == 200:
@@ -105,9 +106,21 @@ def read_target(wanted: Wanted, become: bool) -> Target:
         environment_state=environment_state,
         compat_mode=mode,
         metrics=metrics_after(endpoints, base_url, wanted.api_key),
+        intent=seen_intent(unit["name"]),
     )
     clean: Target = redactor.tree(target)
     return clean
+
+
+def seen_intent(unit: str) -> Intent:
+    """What this tool is about to do to the unit, or has done, without what only rolling back needs."""
+    intent = read_intent(unit)
+    if intent["state"] == "ok":
+        intent.pop("change", None)
+        intent.pop("before", None)
+        drop_in = intent.get("drop_in", "")
+        intent["in_force"] = bool(drop_in) and os.path.exists(drop_in)
+    return intent
 
 
 def problem(wanted: Wanted, target: Target) -> str:
@@ -149,10 +162,10 @@ def port_of(base_url: str) -> Optional[int]:
         return None
 
 
-def _base_url(wanted: Wanted, flags: Dict[str, Optional[str]], pids: List[int], running: bool) -> Tuple[str, str]:
+def find_base_url(given: str, flags: Dict[str, Optional[str]], pids: List[int], running: bool) -> Tuple[str, str]:
     """Where to ask, and how that is known: given | argv | socket | default."""
-    if wanted.base_url:
-        return wanted.base_url.rstrip("/"), "given"
+    if given:
+        return given.rstrip("/"), "given"
     listen = host_and_port(flags)
     ports = listening_ports(pids)
     scheme = "https" if flags.get("ssl-certfile") else "http"
@@ -182,7 +195,7 @@ def _json(endpoint: Endpoint) -> Any:
         return None
 
 
-def _served_models(endpoint: Endpoint) -> List[str]:
+def served_models(endpoint: Endpoint) -> List[str]:
     answer = _json(endpoint)
     data = answer.get("data") if isinstance(answer, dict) else None
     return [str(m["id"]) for m in data if isinstance(m, dict) and "id" in m] if isinstance(data, list) else []

@@ -41,6 +41,7 @@ PROPERTIES = (
     "Group",
     "Restart",
     "RestartUSec",
+    "TimeoutStopUSec",
     "StartLimitBurst",
     "StartLimitIntervalUSec",
     "MemoryCurrent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, List
 
+from ..bundle import stream_name
 from ..store import Bundle, NotABundle
 from .causes import Weighed, shown, to_causes, weigh
 from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE, fix_fields
@@ -12,8 +13,9 @@ from .checks.possible_causes import judge_possible_causes
 from .codex_client import codex_says
 from .facts import STREAM_ORDER, Facts, StreamFacts, gather
 from .localise import localise
-from .result import SCHEMA_VERSION, Localisation, Result, SkippedCase, TargetRow, ToolError, Verdict
+from .result import SCHEMA_VERSION, Localisation, RepeatRow, Result, SkippedCase, TargetRow, ToolError, Verdict
 from .streams import ENDED, flows, has_delta, how_it_ended, is_responses_stream, row
+from .unfinished import notes
 
 #: Causes that can be seen through the public URL only.
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
@@ -55,10 +57,19 @@ def _assess(bundle: Bundle) -> Result:
         causes=causes,
         checks=ordered,
         streams=[row(sent.stream) for sent in facts.everything_sent],
+        repeats=_repeats(bundle),
         localisation=Localisation(trigger=where.trigger, reason=where.words),
         skipped_cases=[SkippedCase(case=c, reason=skipped[c]) for c in STREAM_ORDER if c in skipped],
         tool_errors=[ToolError(step=e["step"], message=e["message"]) for e in facts.run.get("errors", [])],
+        notes=notes(facts),
     )
+
+
+def _repeats(bundle: Bundle) -> List[RepeatRow]:
+    """What an audit sent again: for a comparison only, so the facts know nothing of them."""
+    known = {name: place for place, name in enumerate(STREAM_ORDER)}
+    ordered = sorted(bundle.repeats, key=lambda one: (one[0], known.get(stream_name(one[1]), len(known))))
+    return [{**row(stream), "repeat": repeat} for repeat, stream in ordered]
 
 
 def _target(facts: Facts) -> TargetRow:

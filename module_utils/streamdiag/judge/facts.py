@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from ..bundle import MACHINE, TARGET, Endpoint, Machine, Metrics, Process, Run, Stream, Target, stream_file
+from ..bundle import MACHINE, TARGET, Endpoint, Experiment, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..responses import terminal_name
 from ..store import Bundle
 from .arrival import Arrival, read_arrival
@@ -112,6 +112,7 @@ class Facts(NamedTuple):
     stall: StallFacts
     traffic: str  # in words when other clients share the server, else ""
     digests: Dict[str, str]
+    experiment: Optional[Experiment] = None  # what an audit found out by a change
 
     def quote(self, file: str, excerpt: str) -> Quote:
         """Point at a file of the bundle (``target.json``). A file that was never gathered has no checksum."""
@@ -240,6 +241,7 @@ def gather(bundle: Bundle) -> Facts:
         stall=describe_stall(bundle.stall),
         traffic=other_traffic(target, machine, list(bundle.streams.values()), bundle.stall is not None),
         digests=bundle.digests,
+        experiment=bundle.experiment,
     )
 
 

@@ -64,6 +64,12 @@ class StreamRow(TypedDict):
     codex: str  # what the Codex CLI does with this stream, in words
 
 
+class RepeatRow(StreamRow):
+    """A stream that an audit sent again. ``repeat``: from 2 on; repeat 1 stands in ``streams``."""
+
+    repeat: int
+
+
 class TargetRow(TypedDict):
     base_url: str
     public_url: str
@@ -116,6 +122,8 @@ class Result(TypedDict):
     causes: List[Cause]
     checks: List[Check]
     streams: List[StreamRow]
+    repeats: List[RepeatRow]  # empty but in an audit; no check, cause or verdict looks at them
     localisation: Localisation
     skipped_cases: List[SkippedCase]
     tool_errors: List[ToolError]
+    notes: List[str]  # what an operator should know besides, whatever the verdict

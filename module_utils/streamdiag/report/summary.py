@@ -16,6 +16,7 @@ class HostLine(TypedDict):
     primary_cause: Optional[str]
     confidence: str
     summary: str
+    notes: List[str]
 
 
 class Summary(TypedDict):
@@ -34,6 +35,7 @@ def summarise(results: List[Result]) -> Summary:
             primary_cause=result["verdict"]["primary_cause"],
             confidence=result["verdict"]["confidence"],
             summary=result["verdict"]["summary"],
+            notes=result.get("notes", []),
         )
         for result in results
     ]

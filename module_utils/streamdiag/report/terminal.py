@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
+from ..compare.comparison import Comparison
 from ..judge.result import Result
 from .markdown import clean
 
@@ -22,6 +23,20 @@ def announcement(result: Result, report: str) -> str:
         if verdict["status"] == "unreachable" or error["message"] in verdict["summary"]:
             continue
         lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
+    lines += ["  note: " + note for note in result["notes"]]
+    lines.append("  report: " + report)
+    return "\n".join(_one_line(line) for line in lines)
+
+
+def conclusion(comparison: Comparison, report: str) -> str:
+    """The same for a comparison: the word first, each case that failed, what became slower, what weakens it."""
+    found, runs = comparison["conclusion"], (comparison["before"]["run_id"], comparison["after"]["run_id"])
+    lines = ["{}: {} ({} compared with {})".format(comparison["host"], found["word"].upper(), runs[1], runs[0])]
+    lines.append("  " + found["summary"])
+    failing = [row for row in comparison["cases"] if row["before"]["failed"] or row["after"]["failed"]]
+    lines += ["  {}: {}".format(row["name"], row["words"]) for row in failing]
+    lines += ["  " + timing["words"] for timing in comparison["timings"] if timing["word"] in ("slower", "faster")]
+    lines += ["  but: " + doubt for doubt in found["doubts"]]
     lines.append("  report: " + report)
     return "\n".join(_one_line(line) for line in lines)
 

@@ -11,7 +11,15 @@ import time
 import pytest
 
 from streamdiag.controller import folders
-from streamdiag.controller.folders import Unusable, explain, find_run, host_folder_name, make_run_folder, point_latest
+from streamdiag.controller.folders import (
+    Unusable,
+    explain,
+    find_run,
+    host_folder_name,
+    make_run_folder,
+    pair_runs,
+    point_latest,
+)
 from streamdiag.store import write_part, write_text
 
 
@@ -207,3 +215,32 @@ def test_a_folder_that_is_no_run(tmp_path):
     (tmp_path / "reports" / "odd").mkdir(parents=True)
     with pytest.raises(Unusable, match="holds no evidence"):
         find_run("odd", tmp_path, tmp_path / "reports")
+
+
+# Two stored runs
+
+
+def test_the_hosts_of_two_runs_are_paired_by_name(tmp_path):
+    reports = tmp_path / "reports"
+    _stored(reports, "first", "gpu43", "gpu44", "gpu45")
+    _stored(reports, "second", "gpu42", "gpu43", "gpu45")
+    found = pair_runs("first", str(reports / "second"), tmp_path, reports)
+    assert found.hosts == {name: (reports / "first" / name, reports / "second" / name) for name in ("gpu43", "gpu45")}
+    assert (found.only_before, found.only_after) == (["gpu44"], ["gpu42"])
+
+
+def test_a_run_is_no_pair_with_itself_however_it_is_called(tmp_path):
+    reports = tmp_path / "reports"
+    _stored(reports, "first", "gpu43")
+    os.symlink("first", reports / "latest")
+    for other in ("first", "latest", "reports/first", str(reports / "first")):
+        with pytest.raises(Unusable, match="are the same run"):
+            pair_runs("first", other, tmp_path, reports)
+
+
+def test_runs_without_a_host_in_common_are_no_pair(tmp_path):
+    reports = tmp_path / "reports"
+    _stored(reports, "first", "gpu43")
+    _stored(reports, "second", "gpu44")
+    with pytest.raises(Unusable, match=r"no host in common: .*first has gpu43, and .*second has gpu44"):
+        pair_runs("first", "second", tmp_path, reports)

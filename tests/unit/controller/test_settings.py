@@ -20,6 +20,7 @@ MISSPELT = {
     "diagnose_failon": "diagnose_fail_on",
     "runid": "run_id",
     "probe_case": "probe_cases",
+    "compare_forced": "compare_force",
 }
 
 
@@ -61,6 +62,7 @@ GOOD = [
         ("vllm_api_key", "$ecret{{ }}"),
     ],
     ("vllm_unit", None),
+    *[("compare_force", value) for value in (True, False, "true", "no", "")],
 ]
 
 
@@ -79,6 +81,7 @@ BAD = [
     *[("run_id", name) for name in ("../x", "a/b", ".hidden", "a b", "x" * 101, "-rf", "a\nb", "\u00e4")],
     *[("diagnose_fail_on", level) for level in ("always", "Broken", "broken ", True)],
     *[("vllm_ping_interval", seconds) for seconds in ("15s", "-1", "inf", "1e3", [15])],
+    *[("compare_force", value) for value in ("perhaps", 2, "force")],
 ]
 
 

@@ -114,7 +114,7 @@ SERVE = "vllm serve m "
 )
 def test_base_url(monkeypatch, why, wanted, command, ports, running, expected):
     monkeypatch.setattr(target_module, "listening_ports", lambda pids: ports)
-    assert target_module._base_url(wanted, parse_flags(command.split()), [1, 2], running) == expected, why
+    assert target_module.find_base_url(wanted.base_url, parse_flags(command.split()), [1, 2], running) == expected, why
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_model(wanted, served, flags, expected):
         (None, "", []),
     ],
 )
-def test_served_models(status, body, expected):
+def testserved_models(status, body, expected):
     endpoint = {"state": "ok", "http_status": status, "body": body}
-    assert target_module._served_models(endpoint) == expected
+    assert target_module.served_models(endpoint) == expected
     assert target_module._version(endpoint) == ""
 
 

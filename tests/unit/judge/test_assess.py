@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamdiag.bundle import repeat_file
 from streamdiag.judge.assess import assess
 from streamdiag.judge.causes import ORDER
-from streamdiag.store import Bundle, NotABundle, load, to_json
+from streamdiag.store import Bundle, NotABundle, load, to_json, write_part
 from tests.unit.judge.bundles import EXPECTED, REAL, bundle, fresh, real, refused, stalled, truncated
 from tests.unit.judge.test_causes import RULES
 
@@ -34,6 +35,7 @@ KEYS = {
     "verdict": "status primary_cause confidence summary",
     "causes": "id checklist_cause state evidence_for evidence_against fix",
     "checks": "id title status observed expected reason evidence",
+    "repeats": "case outcome http_status events repeat",
     "streams": "case outcome http_status events bytes reads t_headers t_first_event t_last_event duration "
     "max_event_gap max_byte_gap pings terminal_event tokens_advanced stop_reason",
 }
@@ -43,7 +45,7 @@ def the_contract_holds(result):
     assert set(KEYS[""].split()) <= set(result)
     for part in ("target", "verdict"):
         assert set(KEYS[part].split()) <= set(result[part])
-    for part in ("causes", "checks", "streams"):
+    for part in ("causes", "checks", "streams", "repeats"):
         for row in result[part]:
             assert set(KEYS[part].split()) <= set(row)
     assert result["schema_version"] == 1
@@ -105,6 +107,35 @@ def test_the_order_of_files_makes_no_difference(tmp_path):
     one = real("engine-killed")
     backwards = one._replace(streams=dict(reversed(one.streams.items())), digests=dict(reversed(one.digests.items())))
     assert to_json(assess(backwards)) == expected
+
+
+def _with_repeats(folder, *numbers):
+    """The bundle ``healthy`` as an audit leaves it, with hanging repeats of ``simple`` and ``tools``."""
+    shutil.copytree(REAL / "healthy", folder)
+    for number in numbers:
+        for case in ("tools", "simple"):
+            write_part(folder, repeat_file(number, case), stalled(case))
+    return load(folder)
+
+
+def test_repeats_are_listed_in_order_and_change_nothing_else(tmp_path):
+    found, alone = assess(_with_repeats(tmp_path / "run", 10, 2, 3)), assess(real("healthy"))
+    listed = [(row["repeat"], row["case"], row["outcome"]) for row in found["repeats"]]
+    assert listed == [(n, case, "stalled") for n in (2, 3, 10) for case in ("simple", "tools")]
+    the_contract_holds(found)
+    assert {**found, "repeats": []} == alone
+    assert alone["repeats"] == []
+
+
+def test_what_is_sent_first_is_no_repeat(tmp_path):
+    assert assess(_with_repeats(tmp_path / "run", 1))["repeats"] == []
+
+
+def test_a_broken_repeat_is_named(tmp_path):
+    _with_repeats(tmp_path / "run", 2)
+    write_part(tmp_path / "run", repeat_file(2, "simple"), {"case": "simple"})
+    with pytest.raises(NotABundle, match="has not the form of a bundle"):
+        assess(load(tmp_path / "run"))
 
 
 def test_place_time_and_hash_seed_make_no_difference():

@@ -1,15 +1,19 @@
-"""Checklist, cause 4: compatibility mode blocks events. A diagnosis suspects it, a restart proves it."""
+"""Checklist, cause 4: compatibility mode blocks events. A diagnosis suspects it, an audit proves it."""
 
 from __future__ import annotations
 
+from ...bundle import Experiment
 from ...responses import acting_events, name_of
 from ..facts import Facts, StreamFacts
 from ..witness import held
-from .rule import LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
+from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 
 
 def compat_mode_filtering(facts: Facts) -> Claim:
     """The mode is on, the engine makes tokens, and the events of /v1/responses do not come."""
+    tried = facts.experiment
+    if tried is not None and tried["change"] == "compat_off" and (tried["fixed"] or tried["failing"]):
+        return _tried(facts, tried)
     mode = facts.target.get("compat_mode", "unknown")
     if mode == "unsupported":
         return ruled_out("this server has no compatibility mode")
@@ -34,7 +38,7 @@ def compat_mode_filtering(facts: Facts) -> Claim:
     if mode == "on":
         summary = (
             f"Compatibility mode of {facts.server_name} on {facts.run['host']} seems to filter events: it is on, and "
-            f"{words}. A restart without it proves it"
+            f"{words}. An audit without it proves it"
         )
         doubts = () if beside else shared_counters(facts)
         return Claim(LIKELY, f"compatibility mode is on; {words}", summary, "medium", doubts, about)
@@ -45,6 +49,21 @@ def compat_mode_filtering(facts: Facts) -> Claim:
         )
         return Claim(LIKELY, f"whether there is such a mode is not known; {words}", summary, "low", about=about)
     return Claim(POSSIBLE, f"if this build has such a mode: {words}", about=about)
+
+
+def _tried(facts: Facts, tried: Experiment) -> Claim:
+    """The streams were sent again and again, with the mode and without it."""
+    words = f"it was switched off, and the streams were sent again: {tried['summary']}"
+    about = tuple(tried["fixed"])
+    if tried["fixed"]:
+        summary = (
+            f"Compatibility mode of {facts.server_name} on {facts.run['host']} filters events: without it the streams "
+            f"come whole: {tried['summary']}"
+        )
+        return Claim(CONFIRMED, words, summary, about=about)
+    if tried["conclusion"] == "no difference shown":
+        return ruled_out(words)
+    return Claim(POSSIBLE, words)
 
 
 def _shown(sent: StreamFacts) -> str:
@@ -67,6 +86,6 @@ RULES = (
         compat_mode_filtering,
         ("symptom-silence", "step-1", "step-3", "fix-2"),
         ("symptom-silence",),
-        "Try a server without it, as the operator's checklist says: --no-responses-compatibility-mode. {restart}",
+        "{compat_proof}Switch it off, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}",
     ),
 )

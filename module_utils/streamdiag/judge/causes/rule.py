@@ -54,14 +54,16 @@ class Rule(NamedTuple):
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
     """What a fix may name: host, unit, base_url, inventory (``-i PATH `` or nothing), and as whole steps ``start``,
-    ``restart`` and ``resume``.
+    ``restart``, ``resume``, ``compat_proof``, ``compat_off`` and ``compat_default``.
 
     A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
-    stopped by a signal.
+    stopped by a signal, ``compat_proof`` once it was tried.
     """
+    tried = facts.experiment is not None and facts.experiment["change"] == "compat_off"
+    proof = audit_command(facts, "compat_off")
     host = facts.run["host"]
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
-    inventory = _inventory(facts)
+    inventory = inventory_options(facts)
     as_root = f"$ ansible {inventory}{shlex.quote(host)} -b -m ansible.builtin"
     service = f"{as_root}.systemd_service -a 'name={unit} state="
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
@@ -73,11 +75,31 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
         "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
         "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
         "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
+        "compat_proof": "" if tried else f"Prove it: before, without it, and back:\n$ {proof}\n",
+        "compat_off": f"$ {restart_command(facts, 'off')}",
+        "compat_default": f"$ {restart_command(facts, 'default')}",
         "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
     }
 
 
-def _inventory(facts: Facts) -> str:
+def restart_command(facts: Facts, mode: str) -> str:
+    """The command that puts the host's compatibility mode to ``mode`` (on, off, default)."""
+    return _playbook(facts, "restart.yml", f"restart_compat={mode}")
+
+
+def audit_command(facts: Facts, change: str) -> str:
+    """The command that shows what ``change`` does (compat_off, …), and takes it back."""
+    return _playbook(facts, "audit.yml", f"audit_change={change}")
+
+
+def _playbook(facts: Facts, playbook: str, variable: str) -> str:
+    unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
+    named = "" if unit in ("UNIT", "vllm.service") else f" -e vllm_unit={unit}"
+    host = shlex.quote(facts.run["host"])
+    return f"ansible-playbook {inventory_options(facts)}{playbook} -l {host}{named} -e {variable}"
+
+
+def inventory_options(facts: Facts) -> str:
     """``-i PATH `` for each inventory that was not the project's own, which needs no naming."""
     given = [str(path) for path in facts.run.get("inventories", [])]
     return "".join(f"-i {shlex.quote(path)} " for path in given if not path.endswith("/inventory/hosts.yml"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...responses import name_of
+from ..causes.rule import audit_command, restart_command
 from ..facts import Facts
 from ..localise import localise, works
 from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked
@@ -32,8 +33,22 @@ def reasoning_off(facts: Facts) -> Finding:
 
 def compat_mode_off(facts: Facts) -> Finding:
     """Needs a controlled restart, which a diagnosis never does."""
+    tried = facts.experiment
+    if tried is not None and tried["change"] == "compat_off":
+        quote = [facts.quote("experiment.json", tried["summary"])]
+        if tried["fixed"]:
+            words = "recommended, it was tried: " + restart_command(facts, "off")
+            return Finding("fail", tried["summary"], words, quote)
+        if tried["conclusion"] == "no difference shown":
+            return Finding("pass", tried["summary"], "it was tried, and shows no difference", quote)
+        return Finding("warn", tried["summary"], "it was tried, and is not shown to help", quote)
     mode = facts.target.get("compat_mode", "unknown")
-    return skip(f"compatibility mode is {mode} by the command line; only a controlled restart could show its effect")
+    if mode == "unsupported":
+        return skip("this server has no compatibility mode to switch off")
+    if mode == "off":
+        return skip("compatibility mode is off already; with it: " + restart_command(facts, "on"))
+    said = "this server's compatibility mode is on" if mode == "on" else "whether there is such a mode is not known"
+    return skip(f"{said}; an audit shows its effect, and takes it back: {audit_command(facts, 'compat_off')}")
 
 
 def debug_logging(facts: Facts) -> Finding:

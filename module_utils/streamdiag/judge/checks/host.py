@@ -5,11 +5,21 @@ from __future__ import annotations
 from ...bundle import Gpu, Process
 from ...clocks import HALTED_STATES, serving
 from ..facts import Facts
+from ..unfinished import unfinished
 from .row import Finding, Row, skip
 
 
 def process_alive(facts: Facts) -> Finding:
-    """Unit state, main process, its children: state, CPU time, memory, uptime, restarts."""
+    """Unit state, main process, its children: state, CPU time, memory, uptime, restarts; a change left half-way."""
+    finding, left = _processes_alive(facts), unfinished(facts)
+    if not left.words or finding.status == "skip":
+        return finding
+    status = "warn" if left.half_way and finding.status == "pass" else finding.status
+    evidence = [*finding.evidence, facts.quote("target.json", left.words)]
+    return Finding(status, finding.observed, f"{finding.reason}; {left.words}", evidence)
+
+
+def _processes_alive(facts: Facts) -> Finding:
     processes = facts.target.get("processes", {})
     listed = processes.get("processes", [])
     if not facts.unit.known and not listed:

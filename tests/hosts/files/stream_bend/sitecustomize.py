@@ -4,6 +4,7 @@ They stay in the process's own command line, in `/proc/PID/cmdline` and `sys.ori
 middleware, and whoever looks at the process, sees them.
 """
 
+import atexit
 import sys
 
 #: Flag -> how many values follow it.
@@ -31,4 +32,7 @@ def without_fork_flags(words: list[str]) -> list[str]:
     return kept
 
 
+if any(word.split("=", 1)[0] == "--help" for word in sys.argv):
+    # Its own help lists them, too.
+    atexit.register(print, "options of the fork:\n  " + "\n  ".join(FORK_FLAGS))
 sys.argv = without_fork_flags(sys.argv)

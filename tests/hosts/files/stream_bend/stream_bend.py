@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -35,6 +36,7 @@ CONDITIONS: dict[str, Callable[[Json], bool]] = {
     "tools_and_reasoning": lambda body: bool(body.get("tools") and body.get("reasoning")),
     "large": lambda body: len(str(body)) > 16384,
     "second_turn": lambda body: "function_call_output" in str(body.get("input", "")),
+    "half": lambda body: random.random() < 0.5,  # at random
 }
 
 

@@ -1,0 +1,108 @@
+#!/usr/bin/python
+"""Compare two stored results of one host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: streamdiag_compare
+short_description: Compare two stored results and write audit.json and audit.md
+description:
+  - Runs on the controller, on two folders of a host; no host is needed.
+  - What is there already is replaced only by a whole comparison.
+author: The streamdiag authors
+options:
+  before:
+    description: The host's folder of the run before the change.
+    type: path
+    required: true
+  after:
+    description: The host's folder of the run after the change. The comparison is written there.
+    type: path
+    required: true
+  template:
+    description: The Jinja template of the report.
+    type: path
+    required: true
+  force:
+    description: Whether to compare runs of different models, cases or versions of this tool, too.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Writes in check mode too; the folder is the tool's own.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Compare
+  streamdiag_compare:
+    before: reports/monday/gpu43
+    after: reports/latest/gpu43
+    template: roles/report/templates/audit.md.j2
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+conclusion:
+  description: The conclusion, as in audit.json.
+  type: dict
+  returned: success
+report:
+  description: The path of the report.
+  type: str
+  returned: success
+announce:
+  description: The conclusion for the terminal.
+  type: str
+  returned: success
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.streamdiag.compare.comparable import NotComparable
+from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
+from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.report.audit import render_audit
+from ansible.module_utils.streamdiag.report.terminal import conclusion
+from ansible.module_utils.streamdiag.store import to_json, write_text
+
+try:
+    from ansible.module_utils.streamdiag.compare.compare import compare
+except ImportError:  # an environment from before comparisons came
+    compare = None
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "before": {"type": "path", "required": True},
+            "after": {"type": "path", "required": True},
+            "template": {"type": "path", "required": True},
+            "force": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    if compare is None:
+        module.fail_json(msg=missing_required_lib("scipy") + "; make setup installs what requirements.txt pins")
+    before, after = Path(module.params["before"]), Path(module.params["after"])
+    report = after / "audit.md"
+    try:
+        comparison = compare(read_result(before), read_result(after), module.params["force"])
+        text = render_audit(comparison, Path(module.params["template"]))
+        write_text(after / "audit.json", to_json(comparison))
+        write_text(report, text)
+    except (NotAResult, NotComparable) as error:
+        module.fail_json(msg=f"{after.name}: {error}")
+    except OSError as error:
+        module.fail_json(msg=explain(error, after))
+    module.exit_json(
+        changed=False,
+        conclusion=comparison["conclusion"],
+        report=str(report),
+        announce=conclusion(comparison, str(report)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A stored ``result.json``, read and checked: a comparison must not trip over, or believe, a damaged file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, NoReturn, Tuple, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+
+from ..judge.result import SCHEMA_VERSION, Result
+
+
+class NotAResult(ValueError):
+    """There is no ``result.json`` that can be compared; the message says which file, what is wrong and what to do."""
+
+
+#: What may be asked for to make a result anew.
+_AGAIN = "judge the run again: ansible-playbook playbooks/assess.yml -e assess_run=RUN"
+
+
+def read_result(folder: Path) -> Result:
+    """The result of one host's run. Raises NotAResult. A result from before repeats were known has none."""
+    path = folder / "result.json"
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
+    except FileNotFoundError:
+        raise NotAResult(f"{path} is not there; {_AGAIN}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise NotAResult(f"{path} is not whole JSON: {error}; {_AGAIN}") from error
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if not isinstance(version, int):
+        raise NotAResult(f"{path} is no result: it has no schema_version; {_AGAIN}")
+    if version != SCHEMA_VERSION:
+        raise NotAResult(
+            f"{path} has schema version {version} and this program compares version {SCHEMA_VERSION}; {_AGAIN}"
+        )
+    found.setdefault("repeats", [])
+    wrong = _wrong(found, Result, "")
+    if wrong:
+        raise NotAResult(f"{path} is damaged: {wrong}; {_AGAIN}")
+    return cast(Result, found)
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number in JSON")
+
+
+def _wrong(value: Any, shape: Any, where: str) -> str:
+    """What of ``value`` has not the ``shape`` (a type of judge/result.py), in words; "" when all of it has."""
+    if is_typeddict(shape):
+        return _wrong_object(value, get_type_hints(shape), where)
+    if get_origin(shape) is list:
+        if not isinstance(value, list):
+            return f"{where} is no list"
+        found = (_wrong(one, get_args(shape)[0], f"{where}[{place}]") for place, one in enumerate(value))
+        return next(filter(None, found), "")
+    kinds: Tuple[Any, ...] = get_args(shape) if get_origin(shape) is Union else (shape,)
+    if isinstance(value, bool) or not isinstance(value, (*kinds, int) if float in kinds else kinds):
+        return f"{where} is {str(value)[:40]!r}"
+    return ""
+
+
+def _wrong_object(value: Any, keys: Dict[str, Any], where: str) -> str:
+    if not isinstance(value, dict):
+        return f"{where or 'it'} is no object"
+    for name, shape in keys.items():
+        if name not in value:
+            return f"{where + '.' if where else ''}{name} is missing"
+        wrong = _wrong(value[name], shape, f"{where}.{name}".lstrip("."))
+        if wrong:
+            return wrong
+    return ""

@@ -1,0 +1,14 @@
+"""``audit.json`` -> ``audit.md``: the conclusion in sentences, then case by case, times, and rows that changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..compare.comparison import Comparison
+from ..compare.words import p
+from .markdown import render
+
+
+def render_audit(comparison: Comparison, template: Path) -> str:
+    """The comparison of one host. ``template``: ``roles/report/templates/audit.md.j2``."""
+    return render(template, {"audit": comparison, "p": p})
