@@ -13,10 +13,12 @@ from tests.accuracy import real, run
 from tests.accuracy.ahead import begun
 from tests.accuracy.catalogue import Entry, load
 from tests.accuracy.matrix import FOLDER, Matrix, Outcome
-from tests.borrow import RELEASES, borrow
+from tests.borrow import borrow
 from tests.play import ROOT
 
 Ahead = dict[str, Future[Outcome]]
+#: One of each release.
+HOSTS = ("gpu43", "gpu44")
 MATRIX = pytest.StashKey[Matrix]()
 
 
@@ -49,7 +51,7 @@ def ready(request: pytest.FixtureRequest) -> Iterator[list[hosts.Host]]:
     """Real hosts with a real vLLM: one of each release, as long as there is work for more than one."""
     vllm = [item for item in request.session.items if item.get_closest_marker("vllm")]
     with contextlib.ExitStack() as stack:
-        names = list(RELEASES)[: len(vllm)]
+        names = HOSTS[: len(vllm)]
         yield [stack.enter_context(contextlib.contextmanager(borrow)(name, vllm=True)) for name in names]
 
 
