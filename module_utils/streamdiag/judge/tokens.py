@@ -15,6 +15,8 @@ from ..responses import acting_events, data_of, name_of, terminal_name
 CANARY_TOKENS = 16
 #: Deltas from which on a stream shows how many tokens it puts into one.
 ENOUGH_DELTAS = 3
+#: The part of the tokens that may share a delta with others: of random weights, which write no language, a seventh do.
+SHARED = 0.25
 #: Bytes of text that a token has at least, on average over an answer.
 LEAST_BYTES = 2.0
 

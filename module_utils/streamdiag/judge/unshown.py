@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .arrival import HELD_BACK
 from .facts import Facts, StreamFacts
-from .tokens import ENOUGH_DELTAS, deltas, tokens_used
+from .tokens import ENOUGH_DELTAS, SHARED, deltas, tokens_used
 
 #: Tokens from which on a client should have been shown something; the markup of a call alone has about a dozen.
 SOME = 16
@@ -32,7 +32,9 @@ def _altogether(facts: Facts, sent: StreamFacts) -> str:
 def _all_came(sent: StreamFacts) -> bool:
     """There is a delta for nearly every token that the server says it made."""
     used = tokens_used(sent.stream)
-    return used is not None and used - len(deltas(sent.stream)) - sent.stream["dropped_events"] < MANY
+    if used is None:
+        return False
+    return used - len(deltas(sent.stream)) - sent.stream["dropped_events"] < max(MANY, SHARED * used)
 
 
 def _in_a_silence(facts: Facts, sent: StreamFacts) -> str:

@@ -10,13 +10,11 @@ from ..responses import PREAMBLE, acting_events, name_of
 from .facts import Facts, StreamFacts
 from .silence import Silence, Standing
 from .streams import tokens_asked
-from .tokens import advanced, counted, deltas, tokens_used
+from .tokens import SHARED, advanced, counted, deltas, tokens_used
 from .unshown import SOME
 
 #: Tokens by which counts may differ: stop tokens, and a canary that ended in between.
 SLACK = 4
-#: The part of the tokens that may share a delta with others: of random weights, which write no language, a seventh do.
-SHARED = 0.25
 #: Seconds in which gauges may still lag behind the last event.
 LAG = 0.5
 #: States of proc(5) in words.
