@@ -14,7 +14,7 @@ import pytest
 from tests import hosts
 from tests.hosts import faults
 from tests.play import Play, play
-from tests.real.service import OFF, ON, killed_at, main_process, ours, restart, unit_files
+from tests.real.service import OFF, ON, SILENT, killed_at, main_process, ours, restart, unit_files
 
 pytestmark = [pytest.mark.vllm, pytest.mark.changes]
 
@@ -54,7 +54,7 @@ def test_a_mode_that_filters_is_shown_to(incident: hosts.Host, tmp_path: Path) -
     with as_before(incident):
         run = audit(incident, tmp_path, "compat_off")
     found, result = audited(run, incident), run.result(incident.name)
-    assert run.rc == 0 and run.longest_silence <= 5.0, run.output
+    assert run.rc == 0 and run.longest_silence <= SILENT, run.output
     assert found["conclusion"]["word"] == "fixed", found["conclusion"]
     (case,) = (row for row in found["cases"] if row["name"] == "simple")
     assert (case["before"]["failed"], case["before"]["sent"]) == (5, 5)
