@@ -100,7 +100,7 @@ def test_the_controller_is_killed(incident: hosts.Host, tmp_path: Path, words: t
 def test_an_interrupted_audit_takes_its_change_back(
     incident: hosts.Host, tmp_path: Path, with_: signal.Signals
 ) -> None:
-    command = ("audit.yml", "-e", "audit_change=compat_off", "-e", "audit_repeats=9", "-e", f"reports_dir={tmp_path}")
+    command = ("audit.yml", "-e", "audit_change=compat_off", "-e", "audit_repeats=3", "-e", f"reports_dir={tmp_path}")
     with as_before(incident):
         assert killed_at(incident, (*command, *SIMPLE), "answers, process", "simple: 200", with_=with_)
 
