@@ -15,7 +15,7 @@ from tests.play import BIN, ROOT, Play, play
 
 #: Seconds in which something must have been printed. The promise is 5; hosts that share two cores stand still for a
 #: moment now and then.
-SILENT = 8.0
+SILENT = 10.0
 ON, OFF = "--responses-compatibility-mode", "--no-responses-compatibility-mode"
 #: Where a drop-in or an intent of ours could be.
 OURS = ("run/systemd/system/vllm.service.d", "etc/systemd/system/vllm.service.d", "var/lib/streamdiag")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.vllm
 
 REPEATS = int(os.environ.get("STREAMDIAG_REPEATS", "1"))
 #: Seconds of wall time; by hand it takes an operator 6 and 275.
-HEALTHY_SECONDS, STALLED_SECONDS, SILENT_SECONDS = 30.0, 60.0, 5.0
+HEALTHY_SECONDS, STALLED_SECONDS, SILENT_SECONDS = 30.0, 60.0, 8.0
 
 #: Fault, extra arguments, status, primary cause, rows that must have failed.
 CONDITIONS = [
