@@ -22,12 +22,14 @@ from .registry import fault, register
 
 SOURCE = Path(__file__).parent.parent / "files" / "stream_bend"
 PLACE = "usr/local/lib/stream_bend"  # on the host
-BENDABLE = ("--middleware", "stream_bend.Middleware", "--worker-cls", "paced_worker.PacedWorker")
+BENDABLE = (
+    *("--middleware", "stream_bend.Middleware"),
+    *("--worker-cls", "paced_worker.PacedWorker"),
+    *("--logits-processors", "compact_calls:CompactCalls"),
+)
 #: With it the model, whose weights are random, never closes its thought.
 REASONING = ("--reasoning-parser", "qwen3")
-
-
-#: With it a model never ends its turn by itself; one with random weights does so now and then.
+#: With it, instead of the compact calls, a model never ends its turn by itself; random weights do so now and then.
 ENDLESS = ("--logits-processors", "endless:Endless")
 
 
