@@ -15,10 +15,15 @@ options:
     description: The host's folder of a run.
     type: path
     required: true
-  template:
-    description: The Jinja template of the report.
+  role:
+    description: The folder of the role C(report), where templates and texts are.
     type: path
     required: true
+  language:
+    description: The language of the report.
+    type: str
+    choices: [en, ru]
+    default: en
   run:
     description: The controller's part of a fresh run. Empty when a stored run is judged again.
     type: dict
@@ -42,7 +47,7 @@ EXAMPLES = r"""
 - name: Judge again
   streamdiag_assess:
     folder: reports/latest/gpu43
-    template: roles/report/templates/report.md.j2
+    role: roles/report
   delegate_to: localhost
 """
 
@@ -74,16 +79,17 @@ from ansible.module_utils.streamdiag import __version__
 from ansible.module_utils.streamdiag.bundle import BUNDLE_VERSION, RUN
 from ansible.module_utils.streamdiag.controller.folders import explain
 from ansible.module_utils.streamdiag.judge.assess import assess
-from ansible.module_utils.streamdiag.report.report import render_report
 from ansible.module_utils.streamdiag.report.terminal import announcement, failures
-from ansible.module_utils.streamdiag.store import NotABundle, load, to_json, write_part, write_text
+from ansible.module_utils.streamdiag.report.write import style, write_report
+from ansible.module_utils.streamdiag.store import NotABundle, load, write_part
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "folder": {"type": "path", "required": True},
-            "template": {"type": "path", "required": True},
+            "role": {"type": "path", "required": True},
+            "language": {"type": "str", "choices": ["en", "ru"], "default": "en"},
             "run": {"type": "dict", "default": {}},
             "fail_on": {"type": "str", "choices": ["never", "degraded", "broken"], "default": "never"},
             "announce": {"type": "bool", "default": True},
@@ -91,7 +97,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     folder, run = Path(module.params["folder"]), module.params["run"]
-    report = folder / "report.md"
     try:
         if run:
             finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -102,8 +107,7 @@ def main() -> None:
             )
         bundle = load(folder)
         result = assess(bundle)
-        write_text(folder / "result.json", to_json(result))
-        write_text(report, render_report(result, Path(module.params["template"])))
+        report = write_report(folder, bundle, result, style(module.params["role"], module.params["language"]))
     except NotABundle as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -33,14 +33,15 @@ options:
     description: Whether the server was seen to run as before again.
     type: bool
     default: false
-  template:
-    description: The Jinja template of C(audit.md).
+  role:
+    description: The folder of the role C(report), where templates and texts are.
     type: path
     required: true
-  report_template:
-    description: The Jinja template of C(report.md).
-    type: path
-    required: true
+  language:
+    description: The language of the report.
+    type: str
+    choices: [en, ru]
+    default: en
 attributes:
   check_mode:
     description: Writes in check mode too; the folder is the tool's own.
@@ -54,8 +55,7 @@ EXAMPLES = r"""
     change: compat_off
     words: --no-responses-compatibility-mode added
     restored: true
-    template: roles/report/templates/audit.md.j2
-    report_template: roles/report/templates/report.md.j2
+    role: roles/report
   delegate_to: localhost
 """
 
@@ -84,10 +84,9 @@ from ansible.module_utils.streamdiag.compare.comparison import Audit
 from ansible.module_utils.streamdiag.compare.experiment import experiment, order
 from ansible.module_utils.streamdiag.controller.folders import explain
 from ansible.module_utils.streamdiag.judge.assess import assess
-from ansible.module_utils.streamdiag.report.audit import render_audit
-from ansible.module_utils.streamdiag.report.report import render_report
 from ansible.module_utils.streamdiag.report.terminal import announcement, conclusion
-from ansible.module_utils.streamdiag.store import NotABundle, load, to_json, write_part, write_text
+from ansible.module_utils.streamdiag.report.write import style, write_audit, write_report
+from ansible.module_utils.streamdiag.store import NotABundle, load, write_part
 
 
 def main() -> None:
@@ -102,8 +101,8 @@ def main() -> None:
             "words": {"type": "str", "required": True},
             "kept": {"type": "bool", "default": False},
             "restored": {"type": "bool", "default": False},
-            "template": {"type": "path", "required": True},
-            "report_template": {"type": "path", "required": True},
+            "role": {"type": "path", "required": True},
+            "language": {"type": "str", "choices": ["en", "ru"], "default": "en"},
         },
         supports_check_mode=True,
     )
@@ -121,16 +120,15 @@ def main() -> None:
         comparison = compare(assess(before._replace(experiment=None)), assess(after))
         comparison["audit"] = audit
         write_part(folder, EXPERIMENT, experiment(comparison, audit))
-        result = assess(load(folder))
-        write_text(folder / "result.json", to_json(result))
-        write_text(folder / "report.md", render_report(result, Path(given["report_template"])))
-        write_text(folder / "audit.json", to_json(comparison))
-        write_text(folder / "audit.md", render_audit(comparison, Path(given["template"])))
+        look, bundle = style(given["role"], given["language"]), load(folder)
+        result = assess(bundle)
+        report = write_report(folder, bundle, result, look)
+        audit_report = write_audit(folder, comparison, look)
     except (NotABundle, NotComparable) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=explain(error, folder))
-    said = [announcement(result, str(folder / "report.md")), conclusion(comparison, str(folder / "audit.md"))]
+    said = [announcement(result, str(report)), conclusion(comparison, str(audit_report))]
     module.exit_json(
         changed=False,
         conclusion=comparison["conclusion"],

@@ -19,10 +19,15 @@ options:
     description: The host's folder of the run after the change. The comparison is written there.
     type: path
     required: true
-  template:
-    description: The Jinja template of the report.
+  role:
+    description: The folder of the role C(report), where templates and texts are.
     type: path
     required: true
+  language:
+    description: The language of the report.
+    type: str
+    choices: [en, ru]
+    default: en
   force:
     description: Whether to compare runs of different models, cases or versions of this tool, too.
     type: bool
@@ -38,7 +43,7 @@ EXAMPLES = r"""
   streamdiag_compare:
     before: reports/monday/gpu43
     after: reports/latest/gpu43
-    template: roles/report/templates/audit.md.j2
+    role: roles/report
   delegate_to: localhost
 """
 
@@ -63,9 +68,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.streamdiag.compare.comparable import NotComparable
 from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
 from ansible.module_utils.streamdiag.controller.folders import explain
-from ansible.module_utils.streamdiag.report.audit import render_audit
 from ansible.module_utils.streamdiag.report.terminal import conclusion
-from ansible.module_utils.streamdiag.store import to_json, write_text
+from ansible.module_utils.streamdiag.report.write import style, write_audit
 
 try:
     from ansible.module_utils.streamdiag.compare.compare import compare
@@ -78,7 +82,8 @@ def main() -> None:
         argument_spec={
             "before": {"type": "path", "required": True},
             "after": {"type": "path", "required": True},
-            "template": {"type": "path", "required": True},
+            "role": {"type": "path", "required": True},
+            "language": {"type": "str", "choices": ["en", "ru"], "default": "en"},
             "force": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -86,12 +91,9 @@ def main() -> None:
     if compare is None:
         module.fail_json(msg=missing_required_lib("scipy") + "; make setup installs what requirements.txt pins")
     before, after = Path(module.params["before"]), Path(module.params["after"])
-    report = after / "audit.md"
     try:
         comparison = compare(read_result(before), read_result(after), module.params["force"])
-        text = render_audit(comparison, Path(module.params["template"]))
-        write_text(after / "audit.json", to_json(comparison))
-        write_text(report, text)
+        report = write_audit(after, comparison, style(module.params["role"], module.params["language"]))
     except (NotAResult, NotComparable) as error:
         module.fail_json(msg=f"{after.name}: {error}")
     except OSError as error:

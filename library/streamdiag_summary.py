@@ -14,10 +14,15 @@ options:
     description: The folder of the run.
     type: path
     required: true
-  template:
-    description: The Jinja template of the summary.
+  role:
+    description: The folder of the role C(report), where templates and texts are.
     type: path
     required: true
+  language:
+    description: The language of the report.
+    type: str
+    choices: [en, ru]
+    default: en
   latest:
     description: Whether C(latest) beside the folder should point to it from now on.
     type: bool
@@ -32,7 +37,7 @@ EXAMPLES = r"""
 - name: Sum up
   streamdiag_summary:
     folder: reports/latest
-    template: roles/report/templates/summary.md.j2
+    role: roles/report
   delegate_to: localhost
   run_once: true
 """
@@ -49,16 +54,16 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.folders import explain, point_latest
-from ansible.module_utils.streamdiag.report.markdown import render
 from ansible.module_utils.streamdiag.report.summary import summarise
-from ansible.module_utils.streamdiag.store import to_json, write_text
+from ansible.module_utils.streamdiag.report.write import style, write_summary
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "folder": {"type": "path", "required": True},
-            "template": {"type": "path", "required": True},
+            "role": {"type": "path", "required": True},
+            "language": {"type": "str", "choices": ["en", "ru"], "default": "en"},
             "latest": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -68,16 +73,14 @@ def main() -> None:
         results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/result.json"))]
         if not results:
             module.fail_json(msg=f"{folder} holds no result: no report was written in this run")
-        summary = summarise(results)
-        write_text(folder / "summary.json", to_json(summary))
-        write_text(folder / "summary.md", render(Path(module.params["template"]), {"summary": summary}))
+        report = write_summary(folder, summarise(results), style(module.params["role"], module.params["language"]))
         if module.params["latest"]:
             point_latest(folder.parent, folder.name)
     except OSError as error:
         module.fail_json(msg=explain(error, folder))
     except ValueError as error:
         module.fail_json(msg=f"a result.json below {folder} is not whole JSON: {error}; judge it again")
-    module.exit_json(changed=False, summary=str(folder / "summary.md"))
+    module.exit_json(changed=False, summary=str(report))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..compare.comparison import Comparison
 from ..compare.words import p
+from .language import ENGLISH, Language
 from .markdown import render
 
 
-def render_audit(comparison: Comparison, template: Path) -> str:
+def render_audit(comparison: Comparison, template: Path, language: Language = ENGLISH) -> str:
     """The comparison of one host. ``template``: ``roles/report/templates/audit.md.j2``."""
-    return render(template, {"audit": comparison, "p": p})
+    return render(template, {"audit": comparison, "p": p}, language)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import jinja2
+
+from ..words import in_language
+from .language import ENGLISH, Language
 
 #: Characters of one excerpt in a report; the whole text is in the evidence.
 EXCERPT_LIMIT = 1200
@@ -100,17 +103,35 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall(r"`+", text)), default=0)
 
 
-def render(template: Path, context: Dict[str, Any]) -> str:
-    """Fill ``template``. Every expression is escaped; an unknown name is an error. Raises jinja2.TemplateError."""
+def render(template: Path, context: Dict[str, Any], language: Language = ENGLISH) -> str:
+    """Fill ``template``. Every expression is escaped; an unknown name is an error. Raises jinja2.TemplateError.
+
+    ``Words`` are said in ``language``; a text of the template itself stands in ``_("… {name}", name=value)``.
+    """
+
+    def said(value: object) -> object:
+        return in_language(value, language.gettext)
+
+    def text_of(text: str, **values: object) -> Safe:
+        filled = {name: escape(said(value)) for name, value in values.items()}
+        return Safe(language.gettext(text).format(**filled))
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(template.parent)),
-        finalize=escape,
+        finalize=lambda value: escape(said(value)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # that would escape for HTML; finalize escapes for Markdown
     )
-    environment.filters.update(code=code, block=block, command=command, number=number)
+    filters: Dict[str, Callable[..., Safe]] = {"code": code, "block": block, "command": command, "number": number}
+    environment.filters.update({name: _translating(filter_, said) for name, filter_ in filters.items()}, said=said)
+    environment.globals["_"] = text_of
     text = environment.get_template(template.name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _translating(filter_: Callable[..., Safe], said: Callable[[object], object]) -> Callable[..., Safe]:
+    """``filter_`` for a value that is first said in the report's language."""
+    return lambda value, *arguments, **options: filter_(said(value), *arguments, **options)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from ..judge.result import Result
+from ..store import Bundle
+from .language import ENGLISH, Language
 from .markdown import render
 
 #: Sections of the checklist by the prefix of their rows' ids.
@@ -22,8 +24,8 @@ SECTIONS = (
 TWO_BY_TWO = ("simple", "reasoning", "tools", "codex")
 
 
-def render_report(result: Result, template: Path) -> str:
-    """The report of one host. ``template``: ``roles/report/templates/report.md.j2``."""
+def render_report(bundle: Bundle, result: Result, template: Path, language: Language = ENGLISH) -> str:
+    """The report of one host, whose evidence is ``bundle``. ``template``: ``roles/report/templates/report.md.j2``."""
     sections: List[Dict[str, Any]] = [
         {"title": title, "checks": [check for check in result["checks"] if check["id"].startswith(prefix)]}
         for prefix, title in SECTIONS
@@ -36,4 +38,4 @@ def render_report(result: Result, template: Path) -> str:
         "open_checks": open_checks,
         "two_by_two": {case: outcomes.get(case, "not sent") for case in TWO_BY_TWO},
     }
-    return render(template, context)
+    return render(template, context, language)

@@ -38,8 +38,8 @@ POISON = (
 )
 
 
-def report_of(result):
-    return render_report(result, TEMPLATES / "report.md.j2")
+def report_of(result, evidence=None):
+    return render_report(evidence or bundle(), result, TEMPLATES / "report.md.j2")
 
 
 def _tokens(text):

@@ -1,0 +1,71 @@
+"""A sentence that can be said in another language: text in English that remembers what it was made of.
+
+Judging says things in English, in ``result.json`` too; a report may be in another language. So a sentence keeps its
+template, which is what a catalogue of texts has a translation of, and the values that stand in it::
+
+    say("{case} fell silent after {last}, for {seconds:.1f} s", case="simple", last="response.created", seconds=6.2)
+
+is that sentence as a ``str``, and ``in_language(sentence, gettext)`` is the same in the language of ``gettext``. Values
+that are ``Words`` themselves are translated with it; any other value is data and stays as it is. What a host or a model
+said is a value, never a template.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Mapping
+
+#: Template in English -> template in another language; itself where there is none. gettext's own shape.
+GetText = Callable[[str], str]
+
+
+class Words(str):
+    """English text with its ``template`` (of ``str.format``) and its ``values``. Made by ``say`` and ``joined``."""
+
+    template: str
+    values: Mapping[str, Any]
+
+    def __add__(self, other: str) -> Words:
+        return joined("", (self, other))
+
+    def __radd__(self, other: str) -> Words:
+        return joined("", (other, self))
+
+
+def say(template: str, **values: Any) -> Words:
+    """``template`` with its ``{fields}`` filled in. Raises KeyError or ValueError for a field without its value."""
+    words = Words(template.format(**values))
+    words.template, words.values = template, values
+    return words
+
+
+def joined(separator: str, parts: Iterable[str]) -> Words:
+    """``separator.join(parts)``: each part that is ``Words`` is translated by itself, and so is ``separator``."""
+    given = list(parts)
+    fields = [f"_{number}" for number in range(len(given))]
+    values: Dict[str, Any] = dict(zip(fields, given), _between=separator)
+    template = "{_between}".join(f"{{{field}}}" for field in fields)
+    return say(template, **values)
+
+
+def in_language(text: Any, gettext: GetText) -> Any:
+    """``text`` as ``gettext``'s language says it, where it is ``Words``; anything else as it is."""
+    if not isinstance(text, Words):
+        return text
+    values = {name: in_language(value, gettext) for name, value in text.values.items()}
+    return gettext(text.template).format(**values)
+
+
+def taken_apart(text: str) -> Dict[str, Any]:
+    """``text`` for JSON: ``template`` and ``values`` (nested in the same way), or ``text`` alone for plain text."""
+    if not isinstance(text, Words):
+        return {"text": str(text)}
+    values = {n: taken_apart(v) if isinstance(v, str) else {"value": v} for n, v in text.values.items()}
+    return {"template": text.template, "values": values}
+
+
+def put_together(parts: Mapping[str, Any]) -> str:
+    """The inverse of ``taken_apart``. Raises KeyError, ValueError, TypeError for what was not made by it."""
+    if "template" not in parts:
+        return str(parts["text"])
+    values = {n: v["value"] if "value" in v else put_together(v) for n, v in parts["values"].items()}
+    return say(parts["template"], **values)
