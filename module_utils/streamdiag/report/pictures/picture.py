@@ -9,7 +9,7 @@ PICTURES = "pictures"
 
 
 class Picture(NamedTuple):
-    """``svg``: the picture, readable on light and on dark; ``text``: what it shows, in lines of at most 78 characters."""
+    """``svg``: the picture, readable on light and on dark; ``text``: what it shows, lines of at most 78 characters."""
 
     name: str  # of its file, without ".svg": that of the stream, as ``simple`` or ``public-gzip``
     alt: str  # what it shows in one sentence (Words)
