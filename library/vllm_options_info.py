@@ -69,8 +69,8 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.help_text import ask, unknown
-    from ansible.module_utils.streamdiag.host.service import installed_program, read_service
+    from ansible.module_utils.streamdiag.host.changing.help_text import ask, unknown
+    from ansible.module_utils.streamdiag.host.changing.service import installed_program, read_service
 
     wanted = module.params["options"]
     program = installed_program(read_service(module.params["unit"]))

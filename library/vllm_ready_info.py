@@ -104,9 +104,9 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.readiness import last_words, read_progress
-    from ansible.module_utils.streamdiag.host.service import read_service
-    from ansible.module_utils.streamdiag.host.transaction import Refused, shortfall
+    from ansible.module_utils.streamdiag.host.changing.readiness import last_words, read_progress
+    from ansible.module_utils.streamdiag.host.changing.service import read_service
+    from ansible.module_utils.streamdiag.host.changing.transaction import Refused, shortfall
 
     given = module.params
     until = time.monotonic() + given["seconds"]

@@ -72,8 +72,8 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.in_flight import look_for_requests
-    from ansible.module_utils.streamdiag.host.service import read_service
+    from ansible.module_utils.streamdiag.host.changing.in_flight import look_for_requests
+    from ansible.module_utils.streamdiag.host.changing.service import read_service
     from ansible.module_utils.streamdiag.host.target import port_of
 
     given = module.params

@@ -117,7 +117,7 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.transaction import Refused, go_back, make, settle
+    from ansible.module_utils.streamdiag.host.changing.transaction import Refused, go_back, make, settle
 
     given = module.params
     act = {"made": make, "before": go_back, "settled": settle}[given["state"]]

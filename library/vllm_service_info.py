@@ -96,7 +96,7 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.transaction import Refused, look
+    from ansible.module_utils.streamdiag.host.changing.transaction import Refused, look
 
     given = module.params
     try:

@@ -64,8 +64,8 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
-    from ansible.module_utils.streamdiag.host.service import read_service
-    from ansible.module_utils.streamdiag.host.transaction import Refused, restart
+    from ansible.module_utils.streamdiag.host.changing.service import read_service
+    from ansible.module_utils.streamdiag.host.changing.transaction import Refused, restart
 
     service = read_service(module.params["unit"])
     since = time.time()

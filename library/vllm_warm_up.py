@@ -69,8 +69,8 @@ def main() -> None:
         }
     )
     # After start(): these import the httpx that travelled here.
+    from ansible.module_utils.streamdiag.host.changing.readiness import warm_up
     from ansible.module_utils.streamdiag.host.endpoints import get
-    from ansible.module_utils.streamdiag.host.readiness import warm_up
     from ansible.module_utils.streamdiag.host.target import served_models
 
     given = module.params

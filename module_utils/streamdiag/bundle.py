@@ -158,7 +158,7 @@ class Observer(TypedDict, total=False):
 
 
 class Intent(Source, total=False):
-    """A change that this tool makes, or has made, to the unit (host/intent.py). ``absent``: none."""
+    """A change that this tool makes, or has made, to the unit (host/changing/intent.py). ``absent``: none."""
 
     version: int
     unit: str

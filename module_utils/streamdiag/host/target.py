@@ -14,10 +14,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ..bundle import BUNDLE_VERSION, Endpoint, Intent, Observer, Process, Processes, Source, Target, Unit
+from .changing.intent import read_intent
 from .compatibility import ask_compat_mode
 from .endpoints import get_all, metrics_after
 from .flags import compat_mode, host_and_port, model_name, parse_flags
-from .intent import read_intent
 from .process import read_environ, read_processes, user_name
 from .redact import Redactor
 from .sockets import listener, listening_ports, read_sockets

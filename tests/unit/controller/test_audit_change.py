@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamdiag.controller.audit_change import LOGGING_OPTIONS, Unclear, wanted_change
-from streamdiag.host.change import read_change
+from streamdiag.host.changing.change import read_change
 
 
 @pytest.mark.parametrize(

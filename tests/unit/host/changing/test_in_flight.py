@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamdiag.host.in_flight import Look, decide
+from streamdiag.host.changing.in_flight import Look, decide
 
 
 def look(t, running=0.0, waiting=0.0, tokens=100.0, cpu=1.0, sockets=(), state="S", metrics="ok"):

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..bundle import Intent
-from . import command
+from ...bundle import Intent
+from .. import command
+from ..redact import Redactor
 from .change import BadChange, Change, compat_change, describe, read_change, to_json
 from .drop_in import NAME, mark_in
 from .intent import is_half_way, new_intent, remove_intent, write_intent
 from .our_files import put
 from .readiness import not_in_force
-from .redact import Redactor
 from .service import Plan, Service, before_change, describe_plan, plan, read_service
 
 _SYSTEMCTL_SECONDS = 60.0

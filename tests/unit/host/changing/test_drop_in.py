@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from streamdiag.host.change import BadChange, Change, compat_change, differences, read_change
-from streamdiag.host.command_line import CannotEdit
-from streamdiag.host.drop_in import build, mark_in
-from streamdiag.host.environment_file import parse_environment_file, write_environment_file
-from streamdiag.host.unit_file import UnitText, in_force
+from streamdiag.host.changing.change import BadChange, Change, compat_change, differences, read_change
+from streamdiag.host.changing.command_line import CannotEdit
+from streamdiag.host.changing.drop_in import build, mark_in
+from streamdiag.host.changing.environment_file import parse_environment_file, write_environment_file
+from streamdiag.host.changing.unit_file import UnitText, in_force
 
 ON, OFF = "--responses-compatibility-mode", "--no-responses-compatibility-mode"
 UNIT = "/etc/systemd/system/vllm.service"

@@ -7,15 +7,15 @@ import stat
 
 import pytest
 
-from streamdiag.host import intent as intent_module
-from streamdiag.host import service as service_module
-from streamdiag.host import transaction
-from streamdiag.host.drop_in import MARK, NAME, mark_in
-from streamdiag.host.intent import is_half_way, new_intent, read_intent, remove_intent, write_intent
-from streamdiag.host.our_files import Places, foreign, put, read_ours
-from streamdiag.host.readiness import progress, telling
-from streamdiag.host.service import Service
-from streamdiag.host.unit_file import UnitText
+from streamdiag.host.changing import intent as intent_module
+from streamdiag.host.changing import service as service_module
+from streamdiag.host.changing import transaction
+from streamdiag.host.changing.drop_in import MARK, NAME, mark_in
+from streamdiag.host.changing.intent import is_half_way, new_intent, read_intent, remove_intent, write_intent
+from streamdiag.host.changing.our_files import Places, foreign, put, read_ours
+from streamdiag.host.changing.readiness import progress, telling
+from streamdiag.host.changing.service import Service
+from streamdiag.host.changing.unit_file import UnitText
 
 ARGV = "/usr/bin/vllm serve m --port 8000"
 UNIT = UnitText("/etc/systemd/system/vllm.service", f"[Service]\nExecStart={ARGV}\n")

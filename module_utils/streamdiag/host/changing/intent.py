@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict
 
-from ..bundle import Intent
-from .process import user_name
+from ...bundle import Intent
+from ..process import user_name
 
 FOLDER = Path("/var/lib/streamdiag")
 #: In the order in which a change goes through them.

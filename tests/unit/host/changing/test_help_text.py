@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from streamdiag.host.help_text import Program, ask, options_in, unknown, without_arguments
+from streamdiag.host.changing.help_text import Program, ask, options_in, unknown, without_arguments
 
 #: As vLLM 0.32 prints it.
 HELP = """usage: api_server.py [-h] [--headless]

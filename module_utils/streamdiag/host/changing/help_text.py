@@ -11,7 +11,7 @@ import pwd
 import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from . import command, flags
+from .. import command, flags
 
 QUESTIONS = ("--help=all", "--help")
 #: Seconds for one question.

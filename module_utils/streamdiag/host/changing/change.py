@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from . import flags
+from .. import flags
 
 _NAME = re.compile(r"--?[A-Za-z0-9][A-Za-z0-9_.+-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

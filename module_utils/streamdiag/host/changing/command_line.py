@@ -12,7 +12,8 @@ import re
 import shlex
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from . import flags, shell_words, unit_words
+from .. import flags
+from . import shell_words, unit_words
 from .change import Change, spans
 from .unit_words import Word
 

@@ -8,17 +8,18 @@ import pwd
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..bundle import Intent, Process, Unit
-from . import command_line, flags
+from ...bundle import Intent, Process, Unit
+from .. import flags
+from ..process import read_environ
+from ..target import find_base_url, server_process, server_processes
+from ..unit import read_unit
+from . import command_line
 from .change import Change, describe, differences
 from .drop_in import MARK, NAME, DropIn, build
 from .environment_file import parse_environment_file
 from .help_text import Program, without_arguments
 from .intent import is_half_way, read_intent
 from .our_files import Places, foreign, read_ours, wanted_files
-from .process import read_environ
-from .target import find_base_url, server_process, server_processes
-from .unit import read_unit
 from .unit_file import UnitText, in_force
 
 _READ_LIMIT = 1024 * 1024

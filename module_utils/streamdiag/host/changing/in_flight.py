@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional, Tuple
 
-from ..bundle import GpuSample, Metrics, Process, ProcessSample, Socket
-from ..clocks import BUSY_PERCENT, gpu_load, read_clocks
-from .endpoints import get_metrics
-from .gpu import read_gpus
-from .process import sample
-from .sockets import read_sockets
+from ...bundle import GpuSample, Metrics, Process, ProcessSample, Socket
+from ...clocks import BUSY_PERCENT, gpu_load, read_clocks
+from ..endpoints import get_metrics
+from ..gpu import read_gpus
+from ..process import sample
+from ..sockets import read_sockets
 
 #: Seconds that everything must stand before nobody counts as served: with a process that cannot run, and without.
 #: A long prompt on a GPU can leave the CPU idle for some seconds.

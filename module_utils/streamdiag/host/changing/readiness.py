@@ -6,11 +6,11 @@ import re
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
-from ..bundle import LogLine
+from ...bundle import LogLine
+from ..endpoints import get, post
+from ..journal import read_unit_log
+from ..redact import Redactor
 from .change import Change, differences
-from .endpoints import get, post
-from .journal import read_unit_log
-from .redact import Redactor
 from .service import Service, read_service
 
 _LOG_LINES, _LOG_BYTES = 400, 128 * 1024
