@@ -72,7 +72,7 @@ announce:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.streamdiag.report.hosts import Order, report_hosts
+from ansible.module_utils.streamdiag.controller.report_hosts import Order, report_hosts
 
 
 def main() -> None:

@@ -153,7 +153,7 @@ MAY = {
     "judge": set(),
     "compare": {"judge"},
     "report": {"judge", "compare"},
-    "controller": set(),
+    "controller": {"judge", "report"},
     "ground": set(),
 }
 

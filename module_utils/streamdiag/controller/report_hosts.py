@@ -12,12 +12,12 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from .. import __version__
 from ..bundle import BUNDLE_VERSION, RUN
-from ..controller.folders import explain
 from ..judge.assess import assess
 from ..judge.result import Verdict
+from ..report.terminal import announcement, failures
+from ..report.write import style, write_report
 from ..store import NotABundle, load, write_part
-from .terminal import announcement, failures
-from .write import style, write_report
+from .folders import explain
 
 
 class Order(NamedTuple):
