@@ -28,15 +28,11 @@ def health(facts: Facts) -> Finding:
     for file, path, endpoint in answers:
         answered = endpoint["state"] == "ok"
         answer = say("HTTP {status}", status=endpoint["http_status"]) if answered else endpoint["reason"]
-        words.append(
-            say(
-                "{path} {moment}: {answer} in {seconds:.2f} s",
-                path=path,
-                moment=say("before") if file == "target.json" else say("after"),
-                answer=answer,
-                seconds=endpoint["seconds"],
-            )
-        )
+        seconds = endpoint["seconds"]
+        if file == "target.json":
+            words.append(say("{path} before: {answer} in {seconds:.2f} s", path=path, answer=answer, seconds=seconds))
+        else:
+            words.append(say("{path} after: {answer} in {seconds:.2f} s", path=path, answer=answer, seconds=seconds))
         evidence.append(facts.quote(file, words[-1]))
         if path == "/health":
             statuses.append(endpoint["http_status"] if answered else None)
