@@ -4,10 +4,19 @@ An f-string in between would be English in every language. What a host, a server
 data: they are the same in every language.
 """
 
+import json
 import re
 
 import pytest
-from bundles import (
+
+from streamdiag.judge.assess import assess
+from streamdiag.judge.facts import gather
+from streamdiag.judge.protocol import read_protocol
+from streamdiag.judge.streams import how_it_ended
+from streamdiag.judge.witness import clock_words, engine_lives, steps_again
+from streamdiag.store import to_json
+from streamdiag.words import Words, put_together
+from tests.unit.judge.bundles import (
     EXPECTED,
     asked,
     bundle,
@@ -43,10 +52,8 @@ from bundles import (
     unit,
     used,
 )
-
-from streamdiag.judge.assess import assess
-from streamdiag.judge.facts import gather
-from streamdiag.words import Words
+from tests.unit.judge.protocol_streams import recorded
+from tests.unit.judge.stream_rules import STREAM_RULES
 
 OURS = {"state": "ok", "reason": "", "what": "compat_off", "by": "audit", "run_id": "earlier", "phase": "written"}
 TRIED = {"change": "compat_off", "conclusion": "flaky", "summary": "flaky: 1 of 5", "fixed": [], "failing": []}
@@ -64,6 +71,22 @@ def flowing():
 
 def out_of_order():
     return stream("tools", [*text_events(), event(0.7, "response.output_text.delta", delta="late")])
+
+
+def closer_look():
+    stood = {"state": "D", "stacks": {"state": "ok", "reason": "", "threads": [{"frames": ["step (vllm/core.py:1)"]}]}}
+    asleep = {"state": "S", "wait_channel": "futex_do_wait", "stacks": {"state": "denied", "reason": "not permitted"}}
+    ways = {
+        "same": (stood, True),
+        "moved": (stood, False),
+        "unread": (asleep, None),
+        "missed": ({"state": "gone"}, None),
+    }
+    found = [
+        {"pid": 7, "role": role, "looks": [look], "seconds": 3.0, "cpu_used": 0.0, "same_stack": same}
+        for role, (look, same) in ways.items()
+    ]
+    return {"py_spy": {"state": "ok", "reason": ""}, "processes": found}
 
 
 def bundles():
@@ -107,6 +130,7 @@ def bundles():
         "xid": bundle(journal=journal(kernel=["NVRM: Xid (PCI:0000:01:00): 79"])),
         "silent log": bundle(journal={"unit": log(dropped=3), "kernel": log()}),
         "stopped engine": bundle(stalled(), target=target(processes=processes(engine_core="T"))),
+        "looked at": bundle(stalled(), stall=closer_look()),
         "others": bundle(target=target(metrics=counters(0.0, running=3.0, successes={"stop": 1.0}))),
         "left half-way": bundle(target=target(intent=OURS)),
         "in force": bundle(target=target(intent={**OURS, "kept": True, "phase": "in_force", "in_force": True})),
@@ -121,7 +145,7 @@ def bundles():
     return found
 
 
-BUNDLES = bundles()
+BUNDLES = {**bundles(), **{name: one for name, (one, _cause, _state) in STREAM_RULES.items()}}
 
 
 def sentences(one):
@@ -145,9 +169,13 @@ def sentences(one):
         yield f"codex of {row['case']}", row["codex"]
     facts = gather(one)
     yield "traffic", facts.traffic
-    yield "closer look", facts.stall.reason
+    yield from (("closer look", words) for words in [facts.stall.reason, *facts.stall.sentences])
     for sent in facts.everything_sent:
         yield f"arrival of {sent.name}", sent.arrival.words
+        yield f"end of {sent.name}", how_it_ended(sent.stream)
+        yield f"clocks beside {sent.name}", clock_words(sent.standing)
+        yield f"engine beside {sent.name}", engine_lives(facts, sent)
+        yield f"engine after {sent.name}", steps_again(facts, sent)
 
 
 def data_in(text):
@@ -166,8 +194,8 @@ def strings(value):
         yield from (text for one in value for text in strings(one))
 
 
-#: One id, number, name or separator, and ``active (running)``, ``132 (engine_core)``.
-ID = re.compile(r"\S*( \(\S+\))?")
+#: One id, number, name or separator, and ``active (running)``, ``function_call fc_1 (list_files)``.
+ID = re.compile(r"\S*( \S+_\S+)?( \(\S+\))?")
 
 
 def is_data(text, evidence):
@@ -184,3 +212,25 @@ def test_every_sentence_of_the_judge_is_words(name):
     for place, text in sentences(one):
         english = [data for data in data_in(text) if not is_data(data, evidence)]
         assert not english, f"{place}: {english} is not made by say"
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_summary_can_be_made_again_from_what_is_stored(name):
+    verdict = json.loads(to_json(assess(BUNDLES[name])))["verdict"]
+    assert put_together(verdict["said"]) == verdict["summary"]
+    if verdict["primary_cause"] in (None, "inconclusive"):
+        assert "template" in verdict["said"]
+
+
+@pytest.mark.parametrize("name", ["text", "tools_required", "reasoning_then_call", "chat"])
+def test_every_deviation_is_words(name):
+    """Of a real stream from which any one event is missing, or in which it came twice."""
+    whole = recorded(name)
+    events = whole["events"]
+    evidence = " ".join(["data: [DONE]", *strings(events)])
+    bent = [events[:n] + times * [events[n]] + events[n + 1 :] for n in range(len(events)) for times in (0, 2)]
+    found = [one for changed in bent for one in read_protocol({**whole, "events": changed}).deviations]
+    assert found
+    for one in found:
+        parts = [word for data in data_in(one.words) for word in re.sub(r'[()"…]', " ", data).split()]
+        assert all(part in evidence for part in parts), one.words
