@@ -18,7 +18,7 @@ _AGAIN = "judge the run again: ansible-playbook playbooks/assess.yml -e assess_r
 
 
 def read_result(folder: Path) -> Result:
-    """The result of one host's run. Raises NotAResult. A result from before repeats were known has none."""
+    """The result of one host's run. Raises NotAResult. One of an earlier version lacks keys: see ``_complete``."""
     path = folder / "result.json"
     try:
         found = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
@@ -33,11 +33,19 @@ def read_result(folder: Path) -> Result:
         raise NotAResult(
             f"{path} has schema version {version} and this program compares version {SCHEMA_VERSION}; {_AGAIN}"
         )
-    found.setdefault("repeats", [])
+    _complete(found)
     wrong = _wrong(found, Result, "")
     if wrong:
         raise NotAResult(f"{path} is damaged: {wrong}; {_AGAIN}")
     return cast(Result, found)
+
+
+def _complete(found: Dict[str, Any]) -> None:
+    """What has no repeats is from before they were known, and what does not tell how its summary was made, too."""
+    found.setdefault("repeats", [])
+    verdict = found.get("verdict")
+    if isinstance(verdict, dict):
+        verdict.setdefault("said", {"text": verdict.get("summary")})
 
 
 def _no_number(word: str) -> NoReturn:
@@ -53,6 +61,8 @@ def _wrong(value: Any, shape: Any, where: str) -> str:
             return f"{where} is no list"
         found = (_wrong(one, get_args(shape)[0], f"{where}[{place}]") for place, one in enumerate(value))
         return next(filter(None, found), "")
+    if get_origin(shape) is dict:  # of any content
+        return "" if isinstance(value, dict) else f"{where} is no object"
     kinds: Tuple[Any, ...] = get_args(shape) if get_origin(shape) is Union else (shape,)
     if isinstance(value, bool) or not isinstance(value, (*kinds, int) if float in kinds else kinds):
         return f"{where} is {str(value)[:40]!r}"

@@ -14,6 +14,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from ..bundle import Event, Read, Stream
 from ..responses import PREAMBLE, acting_events, data_of, name_of, terminal_name
+from ..words import Words, say
 from .tokens import advanced
 
 #: What a stream is called whose deltas reach the client as they are made, and what one whose deltas do not.
@@ -95,7 +96,7 @@ def read_arrival(stream: Stream) -> Arrival:
     last = clumps[-1].last if clumps else 0.0
     seen = Arrival(
         pattern="none",
-        words="no delta came",
+        words=say("no delta came"),
         deltas=count if deltas else 0,
         reads=len(clumps),
         deltas_per_read=float(median(clump.deltas for clump in clumps)) if clumps else 0.0,
@@ -109,7 +110,8 @@ def read_arrival(stream: Stream) -> Arrival:
     if not deltas:
         return seen
     if count < MIN_DELTAS:
-        return seen._replace(pattern="too_short", words=f"{_many(count, 'delta')}: too few to tell how they arrive")
+        words = say("{deltas}: too few to tell how they arrive", deltas=_deltas(count))
+        return seen._replace(pattern="too_short", words=words)
     return (
         _at_end(seen, stream, events, clumps, tokens)
         or _fixed_size(seen, stream)
@@ -124,7 +126,7 @@ def compare_arrival(loopback: Arrival, public: Arrival) -> Optional[str]:
     """In words how the public stream is held back where that on loopback is not; None when it is not."""
     if loopback.pattern not in FLOWING or public.pattern not in HELD_BACK:
         return None
-    return f"{public.words}; on loopback {loopback.words}"
+    return say("{public}; on loopback {loopback}", public=public.words, loopback=loopback.words)
 
 
 # The patterns, in the order in which they are looked for
@@ -141,8 +143,14 @@ def _at_end(
     made = max(seen.deltas, tokens or 0.0) if name_of(events[0]) in PREAMBLE else seen.deltas
     if hold < MIN_HOLD or took > AT_END_SHARE * (whole.last - start) or whole.made_within(made):
         return None
-    came = f"{name_of(events[0])} and all {seen.deltas} deltas within {_time(whole.last - whole.first)}"
-    return seen._replace(pattern="at_end", words=f"nothing came for {_time(hold)}, then {came}")
+    words = say(
+        "nothing came for {hold}, then {first} and all {deltas} deltas within {within}",
+        hold=_time(hold),
+        first=name_of(events[0]),
+        deltas=seen.deltas,
+        within=_time(whole.last - whole.first),
+    )
+    return seen._replace(pattern="at_end", words=words)
 
 
 def _fixed_size(seen: Arrival, stream: Stream) -> Optional[Arrival]:
@@ -164,8 +172,14 @@ def _fixed_size(seen: Arrival, stream: Stream) -> Optional[Arrival]:
         if not full or (full == 1 and size not in powers) or len(sizes) > 3 * (full + 1):
             continue
         if all(size * n in ends for n in range(1, full + 1)):
-            words = "{} of body came in pieces of {} bytes ({} full), whatever the events; {} deltas in {}".format(
-                _many(total, "byte"), size, full, seen.deltas, _many(seen.reads, "read")
+            words = say(
+                "{bytes} of body came in pieces of {size} bytes ({full} full), whatever the events; "
+                "{deltas} deltas in {reads}",
+                bytes=say("{count} byte", count=total) if total == 1 else say("{count} bytes", count=total),
+                size=size,
+                full=full,
+                deltas=seen.deltas,
+                reads=_reads(seen),
             )
             return seen._replace(pattern="fixed_size", words=words, piece_size=size)
     return None
@@ -183,11 +197,14 @@ def _bursts(seen: Arrival, clumps: List[_Clump]) -> Optional[Arrival]:
     held = [burst for burst in bursts if not burst.made_within(burst.deltas)]
     if len(held) < 2 or sum(burst.deltas for burst in held) < BURST_SHARE * sum(clump.deltas for clump in clumps):
         return None
-    size = median(burst.deltas for burst in held)
-    within = _time(max(burst.last - burst.first for burst in held))
-    pause = _time(median(after.first - before.last for before, after in zip(bursts, bursts[1:])))
-    came = f"{seen.deltas} deltas came in {len(held)} bursts of about {size:.0f}"
-    words = f"{came}, each within {within}, about {pause} apart"
+    words = say(
+        "{deltas} deltas came in {bursts} bursts of about {size:.0f}, each within {within}, about {pause} apart",
+        deltas=seen.deltas,
+        bursts=len(held),
+        size=median(burst.deltas for burst in held),
+        within=_time(max(burst.last - burst.first for burst in held)),
+        pause=_time(median(after.first - before.last for before, after in zip(bursts, bursts[1:]))),
+    )
     return seen._replace(pattern="bursts", words=words)
 
 
@@ -196,11 +213,14 @@ def _unclear(seen: Arrival, clumps: List[_Clump]) -> Optional[Arrival]:
     paces = [(after.first - before.first) / after.deltas for before, after in zip(clumps, clumps[1:])]
     if seen.reads >= MIN_READS and FASTEST * median(paces) > 1:
         return None
-    words = "{} deltas came in {} within {}: too little to tell how they arrive".format(
-        seen.deltas, _many(seen.reads, "read"), _time(seen.span)
+    words = say(
+        "{deltas} deltas came in {reads} within {span}: too little to tell how they arrive",
+        deltas=seen.deltas,
+        reads=_reads(seen),
+        span=_time(seen.span),
     )
     if seen.blind:
-        words += f" (the probe itself got no CPU for {_time(seen.blind)})"
+        words = say("{arrival} (the probe itself got no CPU for {blind})", arrival=words, blind=_time(seen.blind))
     return seen._replace(pattern="too_short", words=words)
 
 
@@ -210,16 +230,25 @@ def _by_count(seen: Arrival, deltas: List[Event], tokens: Optional[float]) -> Op
         return None
     if any("arguments" in name_of(event) or "tool_call" in name_of(event) for event in deltas):
         return None
-    # vLLM sends the first token alone.
-    words = "{} deltas for {:.0f} tokens, about {:.0f} each, came in {} over {}, as with --stream-interval".format(
-        seen.deltas, tokens, (tokens - 1) / (seen.deltas - 1), _many(seen.reads, "read"), _time(seen.span)
+    words = say(
+        "{deltas} deltas for {tokens:.0f} tokens, about {each:.0f} each, came in {reads} over {span}, "
+        "as with --stream-interval",
+        deltas=seen.deltas,
+        tokens=tokens,
+        each=(tokens - 1) / (seen.deltas - 1),  # vLLM sends the first token alone
+        reads=_reads(seen),
+        span=_time(seen.span),
     )
     return seen._replace(pattern="by_count", words=words)
 
 
 def _one_by_one(seen: Arrival) -> Arrival:
-    words = "{} deltas came in {} over {}, the longest pause {}".format(
-        seen.deltas, _many(seen.reads, "read"), _time(seen.span), _time(seen.longest_pause)
+    words = say(
+        "{deltas} deltas came in {reads} over {span}, the longest pause {pause}",
+        deltas=seen.deltas,
+        reads=_reads(seen),
+        span=_time(seen.span),
+        pause=_time(seen.longest_pause),
     )
     return seen._replace(pattern="one_by_one", words=words)
 
@@ -322,11 +351,17 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
-def _time(seconds: float) -> str:
-    if seconds < 0.0015:
-        return "1 ms"  # or less, which clocks cannot tell from the time that reading takes
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+def _time(seconds: float) -> Words:
+    if seconds >= 1:
+        return say("{seconds:.1f} s", seconds=seconds)
+    # At least 1 ms: clocks cannot tell less from the time that reading takes.
+    return say("{milliseconds:.0f} ms", milliseconds=1 if seconds < 0.0015 else seconds * 1000)
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _deltas(count: int) -> Words:
+    return say("{count} delta", count=count) if count == 1 else say("{count} deltas", count=count)
+
+
+def _reads(seen: Arrival) -> Words:
+    count = seen.reads
+    return say("{count} read", count=count) if count == 1 else say("{count} reads", count=count)

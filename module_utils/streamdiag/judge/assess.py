@@ -6,6 +6,7 @@ from typing import Iterable, List
 
 from ..bundle import stream_name
 from ..store import Bundle, NotABundle
+from ..words import joined, say, taken_apart
 from .causes import Weighed, shown, to_causes, weigh
 from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
@@ -92,16 +93,18 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
-        summary = "{} could not be reached: {}".format(host, " ".join(unreachable.split()))
-        step = f"Try it by hand:\n$ ansible {fields['inventory']}{fields['host']} -m ansible.builtin.ping"
+        summary = say("{host} could not be reached: {reason}", host=host, reason=" ".join(unreachable.split()))
+        ping = f"ansible {fields['inventory']}{fields['host']} -m ansible.builtin.ping"
+        step = say("Try it by hand:\n$ {command}", command=ping)
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])
     if not facts.sent:
-        why = errors[0]["message"] if errors else "no stream was sent"
-        return _plain("inconclusive", f"Nothing can be said about {host}: {why}", "Correct that and run again.", "low")
+        why = errors[0]["message"] if errors else say("no stream was sent")
+        summary = say("Nothing can be said about {host}: {why}", host=host, why=why)
+        return _plain("inconclusive", summary, say("Correct that and run again."), "low")
     if facts.probe_broke:
-        step = "Run it again; if it stays, report it."
-        return _plain("inconclusive", f"Nothing can be said about {host}: {facts.probe_broke}", step, "low")
+        summary = say("Nothing can be said about {host}: {why}", host=host, why=facts.probe_broke)
+        return _plain("inconclusive", summary, say("Run it again; if it stays, report it."), "low")
     failing = facts.failing
     cause = shown(weighed, {sent.name for sent in failing})
     if cause is not None:
@@ -114,13 +117,23 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     cases = ", ".join(s.name for s in facts.everything_sent)
     ended = unreachable or (errors[0]["message"] if errors else "")
     if ended:
-        summary = f"{cases} completed on {host}, and then the run ended early: {' '.join(ended.split())}"
-        return _plain("inconclusive", summary, "Correct that and run again.", "low")
+        summary = say(
+            "{cases} completed on {host}, and then the run ended early: {reason}",
+            cases=cases,
+            host=host,
+            reason=" ".join(ended.split()),
+        )
+        return _plain("inconclusive", summary, say("Correct that and run again."), "low")
     simple = facts.streams.get("simple")
     if simple is not None and not has_delta(simple.stream):
-        summary = f"{cases} completed on {host}, but simple came without a single delta: nothing was streamed"
-        return _plain("degraded", summary, "Read the rows that warn, step-1 first.", "medium")
-    return _plain("healthy", f"Streams on {host} work: {cases} completed", "Nothing to do.", "high")
+        summary = say(
+            "{cases} completed on {host}, but simple came without a single delta: nothing was streamed",
+            cases=cases,
+            host=host,
+        )
+        return _plain("degraded", summary, say("Read the rows that warn, step-1 first."), "medium")
+    summary = say("Streams on {host} work: {cases} completed", host=host, cases=cases)
+    return _plain("healthy", summary, say("Nothing to do."), "high")
 
 
 def _status(facts: Facts, cause: Weighed) -> str:
@@ -141,42 +154,54 @@ def _open(facts: Facts, bad: StreamFacts, weighed: List[Weighed]) -> Verdict:
     """No cause is shown: say what happened, what is still possible, what else is wrong, what evidence is missing."""
     possible = _listed(w for w in weighed if w.claim.state == POSSIBLE and not w.rule.contributing)
     besides = _listed(w for w in weighed if w.claim.state in (CONFIRMED, LIKELY))
-    summary = "The stream {} on {} {} ({}), and nothing that was gathered shows why{}{}".format(
-        bad.name,
-        facts.run["host"],
-        ENDED[bad.outcome],
-        how_it_ended(bad.stream),
-        "; possible: " + possible if possible else "",
-        "; seen besides, which does not explain it: " + besides if besides else "",
-    )
+    parts = [
+        say(
+            "The stream {case} on {host} {ended} ({how}), and nothing that was gathered shows why",
+            case=bad.name,
+            host=facts.run["host"],
+            ended=ENDED[bad.outcome],
+            how=how_it_ended(bad.stream),
+        )
+    ]
+    if possible:
+        parts.append(say("possible: {causes}", causes=possible))
+    if besides:
+        parts.append(say("seen besides, which does not explain it: {causes}", causes=besides))
+    summary = joined("; ", parts)
     missing = [w for w in weighed if w.claim.state == NOT_TESTED and (bad in facts.public or w.rule.id not in _OUTSIDE)]
     return Verdict(
         status="inconclusive",
         primary_cause="inconclusive",
         confidence="low",
         summary=summary,
-        next_step="Read the rows that are skipped: each names the evidence that is missing.",
-        doubts=[f"{w.rule.id}: {w.claim.reason}" for w in missing],
+        said=taken_apart(summary),
+        next_step=say("Read the rows that are skipped: each names the evidence that is missing."),
+        doubts=[say("{cause}: {reason}", cause=w.rule.id, reason=w.claim.reason) for w in missing],
     )
 
 
 def _listed(weighed: Iterable[Weighed]) -> str:
-    return "; ".join(f"{w.rule.id} ({w.claim.reason})" for w in weighed)
+    return joined("; ", [say("{cause} ({reason})", cause=w.rule.id, reason=w.claim.reason) for w in weighed])
 
 
 def _endless(facts: Facts, flowing: StreamFacts) -> Verdict:
     """Nothing hangs and nothing was lost, but the end of an answer was not seen."""
     seconds, count = flowing.stream["end"]["t"], len(flowing.stream["events"]) + flowing.stream["dropped_events"]
-    summary = (
-        f"Nothing hangs on {facts.run['host']}: {flowing.name} was still flowing when the probe ended it after "
-        f"{seconds:.0f} s, {count} events so far; whether its answer has an end was not seen"
+    summary = say(
+        "Nothing hangs on {host}: {case} was still flowing when the probe ended it after {seconds:.0f} s, "
+        "{events} events so far; whether its answer has an end was not seen",
+        host=facts.run["host"],
+        case=flowing.name,
+        seconds=seconds,
+        events=count,
     )
     return Verdict(
         status="inconclusive",
         primary_cause="inconclusive",
         confidence="low",
         summary=summary,
-        next_step="Read what it says (the events of its file): a model that repeats itself needs a limit.",
+        said=taken_apart(summary),
+        next_step=say("Read what it says (the events of its file): a model that repeats itself needs a limit."),
         doubts=[],
     )
 
@@ -187,6 +212,7 @@ def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
         primary_cause=cause.rule.id,
         confidence=cause.claim.confidence,
         summary=cause.claim.summary,
+        said=taken_apart(cause.claim.summary),
         next_step=cause.rule.fix.format(**fields),
         doubts=list(cause.claim.doubts),
     )
@@ -194,5 +220,11 @@ def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
 
 def _plain(status: str, summary: str, next_step: str, confidence: str = "high") -> Verdict:
     return Verdict(
-        status=status, primary_cause=None, confidence=confidence, summary=summary, next_step=next_step, doubts=[]
+        status=status,
+        primary_cause=None,
+        confidence=confidence,
+        summary=summary,
+        said=taken_apart(summary),
+        next_step=next_step,
+        doubts=[],
     )

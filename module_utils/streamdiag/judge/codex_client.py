@@ -12,6 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..bundle import Event, Stream
 from ..responses import data_of, name_of
+from ..words import say
 from .protocol import Protocol
 
 #: Codex's defaults: ``stream_max_retries`` and ``request_max_retries``.
@@ -25,6 +26,8 @@ _FATAL_CODES = frozenset(
     }
 )
 _FATAL_STATUS = frozenset({400, 429})
+#: What Codex prints before the error of a stream that it gave up.
+_DISCONNECTED = "stream disconnected before completion: "
 #: Seconds of silence at the end up to which a stream that the probe cut was still flowing.
 _FLOWING = 5.0
 #: What an item of these types needs before Codex takes it: keys that are strings.
@@ -42,7 +45,7 @@ class Reaction(NamedTuple):
 
 
 class _Error(NamedTuple):
-    message: str
+    message: str  # in Codex's own words, or the server's
     fatal: bool
 
 
@@ -150,22 +153,22 @@ def _turn(items: List[Dict[str, Any]], protocol: Protocol) -> Reaction:
     if calls:
         broken = [str(call["name"]) for call in calls if _unreadable(call, protocol)]
         if broken:
-            return Reaction("works", f"Codex tells the model that it cannot read the arguments of {_names(broken)}")
-        return Reaction("works", f"Codex runs {_names([str(call['name']) for call in calls])}")
+            words = say("Codex tells the model that it cannot read the arguments of {calls}", calls=_names(broken))
+            return Reaction("works", words)
+        return Reaction("works", say("Codex runs {calls}", calls=_names([str(call["name"]) for call in calls])))
     if items:
-        return Reaction("works", "Codex shows the answer")
+        return Reaction("works", say("Codex shows the answer"))
     if not protocol.comparable:
-        return Reaction(
-            "works", "Codex reads to the end; what it takes from it is not known: the probe kept a part only"
-        )
+        words = say("Codex reads to the end; what it takes from it is not known: the probe kept a part only")
+        return Reaction("works", words)
     lost = [call.name for call in protocol.calls]
     if lost:
-        return Reaction(
-            "empty_turn", f"Codex ends the turn without running {_names(lost)}: no response.output_item.done"
-        )
-    if protocol.tally.text:
-        return Reaction("empty_turn", "Codex ends the turn without an answer: its response.output_item.done is missing")
-    return Reaction("empty_turn", "Codex ends the turn with nothing: the stream brought no message and no call")
+        words = say("Codex ends the turn without running {calls}: no response.output_item.done", calls=_names(lost))
+    elif protocol.tally.text:
+        words = say("Codex ends the turn without an answer: its response.output_item.done is missing")
+    else:
+        words = say("Codex ends the turn with nothing: the stream brought no message and no call")
+    return Reaction("empty_turn", words)
 
 
 def _unreadable(call: Dict[str, Any], protocol: Protocol) -> bool:
@@ -187,31 +190,44 @@ def _unfinished(stream: Stream, error: Optional[_Error], mark: float, idle_timeo
     if silent >= idle_timeout:
         return _idle(mark, silent, idle_timeout)
     if end["deadline"] == "total" and silent < _FLOWING:
-        return Reaction("works", f"no silence of {idle_timeout:g} s by the time the probe left; Codex would still read")
-    words = f"{silent:.1f} s of silence when the probe left; at {idle_timeout:g} s Codex"
-    return _gives_up(_Error("idle timeout waiting for SSE", False), words)
+        words = say("no silence of {limit:g} s by the time the probe left; Codex would still read", limit=idle_timeout)
+        return Reaction("works", words)
+    return _times_out(say("{seconds:.1f} s of silence when the probe left", seconds=silent), idle_timeout)
 
 
 def _idle(mark: float, silent: float, idle_timeout: float) -> Reaction:
-    words = f"{silent:.1f} s of silence after {mark:.1f} s; at {idle_timeout:g} s Codex"
-    return _gives_up(_Error("idle timeout waiting for SSE", False), words)
+    return _times_out(say("{seconds:.1f} s of silence after {mark:.1f} s", seconds=silent, mark=mark), idle_timeout)
 
 
-def _gives_up(error: _Error, who: str = "Codex") -> Reaction:
+def _times_out(silence: str, idle_timeout: float) -> Reaction:
+    words = say(
+        "{silence}; at {limit:g} s Codex retries {times} times, then fails: {error}",
+        silence=silence,
+        limit=idle_timeout,
+        times=STREAM_RETRIES,
+        error=_DISCONNECTED + "idle timeout waiting for SSE",
+    )
+    return Reaction("retries", words)
+
+
+def _gives_up(error: _Error) -> Reaction:
     if error.fatal:
-        return Reaction("fails", f"{who} stops: {error.message}")
-    said = f"stream disconnected before completion: {error.message}"
-    return Reaction("retries", f"{who} retries {STREAM_RETRIES} times, then fails: {said}")
+        return Reaction("fails", say("Codex stops: {error}", error=error.message))
+    said = _DISCONNECTED + error.message
+    return Reaction(
+        "retries", say("Codex retries {times} times, then fails: {error}", times=STREAM_RETRIES, error=said)
+    )
 
 
 def _without_a_stream(stream: Stream) -> Reaction:
     status = stream["http_status"]
     if status is None:
         if stream["t_connect"] is not None and stream["end"]["how"] in ("deadline", "stopped"):
-            return Reaction("retries", "Codex waits for the headers without a limit of its own")
-        return Reaction("retries", "Codex retries, then fails: it gets no connection")
+            return Reaction("retries", say("Codex waits for the headers without a limit of its own"))
+        return Reaction("retries", say("Codex retries, then fails: it gets no connection"))
     if status in _FATAL_STATUS:
-        return Reaction("fails", f"Codex stops at HTTP {status}")
+        return Reaction("fails", say("Codex stops at HTTP {status}", status=status))
     # At a server's error it retries the request within every retry of the stream.
     times = (STREAM_RETRIES + 1) * (REQUEST_RETRIES + 1) - 1 if status >= 500 else STREAM_RETRIES
-    return Reaction("retries", f"Codex retries {times} times at HTTP {status}, then fails")
+    words = say("Codex retries {times} times at HTTP {status}, then fails", times=times, status=status)
+    return Reaction("retries", words)

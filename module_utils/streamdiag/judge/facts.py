@@ -7,6 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from ..bundle import MACHINE, TARGET, Endpoint, Experiment, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..responses import terminal_name
 from ..store import Bundle
+from ..words import say
 from .arrival import Arrival, read_arrival
 from .logs import Logs, read_logs
 from .protocol import Protocol, read_protocol
@@ -93,7 +94,7 @@ class UnitFacts(NamedTuple):
     def state(self) -> str:
         """``active (running)``, ``activating (auto-restart)``, ``failed (failed)``, … or ``unknown``."""
         active, sub = self.now("ActiveState"), self.now("SubState")
-        return f"{active} ({sub})" if active else "unknown"
+        return f"{active} ({sub})" if active else say("unknown")
 
     @property
     def restarts_during_run(self) -> int:
@@ -173,7 +174,8 @@ class Facts(NamedTuple):
         ends = [(s.name, s.stream["end"]) for s in self.sent if not s.completed]
         if not ends or any(end["how"] != "broken" for _case, end in ends):
             return ""
-        return f"the probe itself broke in the case {ends[0][0]}: {ends[0][1]['reason']}"
+        case, end = ends[0]
+        return say("the probe itself broke in the case {case}: {reason}", case=case, reason=end["reason"])
 
     @property
     def all_unreachable(self) -> bool:
@@ -197,7 +199,8 @@ class Facts(NamedTuple):
     @property
     def server_name(self) -> str:
         """The unit's name where there is one, for sentences."""
-        return self.target.get("unit", {}).get("name", "the server") if self.unit.known else "the server"
+        name = self.target.get("unit", {}).get("name") if self.unit.known else None
+        return say("the server") if name is None else name
 
     def endpoints(self, path: str) -> List[Tuple[str, Endpoint]]:
         """The answers to ``GET path`` as (file of the bundle, answer): before the streams, and after them."""
@@ -226,7 +229,7 @@ def gather(bundle: Bundle) -> Facts:
     before_unit, after_unit = target.get("unit", {}), machine.get("unit", {})
     unit = UnitFacts(
         known=before_unit.get("state") == "ok" or after_unit.get("state") == "ok",
-        reason=before_unit.get("reason", "the target was not gathered"),
+        reason=before_unit.get("reason", say("the target was not gathered")),
         before=before_unit.get("properties", {}),
         after=after_unit.get("properties", {}),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..responses import is_streaming
+from ..words import Words, say
 from .facts import Facts, StreamFacts
 from .tokens import tokens_used
 from .unshown import SOME
@@ -21,7 +22,7 @@ class Localisation(NamedTuple):
     words: str
 
 
-NOWHERE = Localisation("nothing", "no stream failed")
+NOWHERE = Localisation(say("nothing"), say("no stream failed"))
 
 
 def works(sent: StreamFacts) -> bool:
@@ -38,43 +39,63 @@ def localise(facts: Facts) -> Localisation:
     state = {sent.name: works(sent) for sent in facts.everything_sent}
     bad = [name for name, good in state.items() if not good]
     if not bad:
-        return NOWHERE if state else Localisation("unknown", "no stream was sent")
+        return NOWHERE if state else Localisation(say("unknown"), say("no stream was sent"))
     if state.get("simple") is False:
         return _base(state)
-    if state.get("tools") is False and state.get("reasoning") is False:
-        return Localisation("tools, and reasoning", "simple works; tools fails, and reasoning fails without tools")
-    if state.get("tools") is False:
-        beside = "; reasoning without tools works" if state.get("reasoning") else ""
-        return Localisation("tools", f"simple works, tools fails{beside}")
-    if state.get("reasoning") is False:
-        beside = "; tools without reasoning works" if state.get("tools") else ""
-        return Localisation("reasoning", f"simple works, reasoning fails{beside}")
+    if state.get("tools") is False or state.get("reasoning") is False:
+        return _tools_or_reasoning(state)
     if state.get("codex") is False:
         return _codex(state)
     if state.get("tool_turn") is False:
-        return Localisation("the second turn", "tools works, the turn with function_call_output fails")
+        return Localisation(say("the second turn"), say("tools works, the turn with function_call_output fails"))
     if any(name.startswith("public") for name in bad):
-        return Localisation("the way from the server to the client", "on loopback every stream works")
-    return Localisation("unknown", "failed: " + ", ".join(bad))
+        return Localisation(say("the way from the server to the client"), say("on loopback every stream works"))
+    return Localisation(say("unknown"), say("failed: {cases}", cases=", ".join(bad)))
 
 
 def _base(state: dict[str, bool]) -> Localisation:
     if state.get("chat") and state.get("nonstream"):
         return Localisation(
-            "streams of /v1/responses", "simple fails; chat works, and so does the same without a stream"
+            say("streams of /v1/responses"), say("simple fails; chat works, and so does the same without a stream")
         )
     if state.get("chat"):
-        return Localisation("/v1/responses", "simple fails, chat with the same prompt works")
+        return Localisation(say("/v1/responses"), say("simple fails, chat with the same prompt works"))
     if state.get("nonstream"):
-        return Localisation("streaming", "simple fails, the same request without a stream works")
-    return Localisation("every request", "simple fails, so neither tools nor reasoning nor size is needed for it")
+        return Localisation(say("streaming"), say("simple fails, the same request without a stream works"))
+    return Localisation(
+        say("every request"), say("simple fails, so neither tools nor reasoning nor size is needed for it")
+    )
+
+
+def _tools_or_reasoning(state: dict[str, bool]) -> Localisation:
+    tools, reasoning = state.get("tools"), state.get("reasoning")
+    if tools is False and reasoning is False:
+        return Localisation(
+            say("tools, and reasoning"), say("simple works; tools fails, and reasoning fails without tools")
+        )
+    if tools is False:
+        alone = say("simple works, tools fails")
+        return Localisation(
+            say("tools"), say("{pair}; reasoning without tools works", pair=alone) if reasoning else alone
+        )
+    alone = say("simple works, reasoning fails")
+    return Localisation(say("reasoning"), say("{pair}; tools without reasoning works", pair=alone) if tools else alone)
 
 
 def _codex(state: dict[str, bool]) -> Localisation:
-    alone = [name for name in ("tools", "reasoning") if state.get(name)]
-    words = "; " + " and ".join(alone) + (" work alone" if len(alone) > 1 else " works alone") if alone else ""
     if state.get("padded") is False:
-        return Localisation("the size of the request", "codex fails, and so does padded: as many bytes, without tools")
+        return Localisation(
+            say("the size of the request"), say("codex fails, and so does padded: as many bytes, without tools")
+        )
     if state.get("padded"):
-        return Localisation("tools and reasoning together", f"codex fails; padded works with as many bytes{words}")
-    return Localisation("what codex sends", f"simple works, codex fails{words}")
+        pair = say("codex fails; padded works with as many bytes")
+        return Localisation(say("tools and reasoning together"), _works_alone(state, pair))
+    return Localisation(say("what codex sends"), _works_alone(state, say("simple works, codex fails")))
+
+
+def _works_alone(state: dict[str, bool], pair: Words) -> Words:
+    """``pair``, and what of the codex request works by itself."""
+    alone = [name for name in ("tools", "reasoning") if state.get(name)]
+    if len(alone) > 1:
+        return say("{pair}; tools and reasoning work alone", pair=pair)
+    return say("{pair}; {case} works alone", pair=pair, case=alone[0]) if alone else pair

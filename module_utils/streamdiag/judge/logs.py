@@ -6,6 +6,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Pattern, Tuple
 
 from ..bundle import JOURNAL, Journal, Log, LogLine
+from ..words import say
 
 
 class Meaning(NamedTuple):
@@ -22,23 +23,23 @@ def _meaning(id_: str, title: str, *patterns: str) -> Meaning:
 UNIT_MEANINGS: Tuple[Meaning, ...] = (
     _meaning(
         "usage_error",
-        "the server does not know its own command line",
+        say("the server does not know its own command line"),
         r"error: unrecognized arguments",
         r"^(?:api_server\.py|vllm(?: \w+)?): error: ",
     ),
     _meaning(
         "out_of_memory",
-        "out of memory",
+        say("out of memory"),
         r"OutOfMemoryError",
         r"CUDA out of memory",
         r"MemoryError",
         r"DefaultCPUAllocator: can't allocate memory",
     ),
-    _meaning("cuda_error", "CUDA error", r"CUDA error:", r"device-side assert", r"illegal memory access"),
-    _meaning("nccl", "NCCL watchdog", r"Watchdog caught collective operation timeout"),
+    _meaning("cuda_error", say("CUDA error"), r"CUDA error:", r"device-side assert", r"illegal memory access"),
+    _meaning("nccl", say("NCCL watchdog"), r"Watchdog caught collective operation timeout"),
     _meaning(
         "engine_dead",
-        "the engine core died",
+        say("the engine core died"),
         r"EngineDeadError",
         r"EngineCore encountered a fatal error",
         r"EngineCore encountered an issue",
@@ -47,42 +48,44 @@ UNIT_MEANINGS: Tuple[Meaning, ...] = (
         r"Engine core initialization failed",
         r"EngineCore failed to start",
     ),
-    _meaning("rpc_timeout", "a call to a worker timed out", r"RPC call to \w+ timed out"),
-    _meaning("worker_wait", "the engine waits for a worker", r"No available shared memory broadcast block found"),
+    _meaning("rpc_timeout", say("a call to a worker timed out"), r"RPC call to \w+ timed out"),
+    _meaning("worker_wait", say("the engine waits for a worker"), r"No available shared memory broadcast block found"),
     _meaning(
         "tool_parser",
-        "the tool parser failed",
+        say("the tool parser failed"),
         r"Error in extracting tool call from response",
         r"Error trying to handle streaming tool call",
     ),
-    _meaning("harmony", "the harmony parser failed", r"HarmonyError", r"unexpected tokens remaining in message header"),
+    _meaning(
+        "harmony", say("the harmony parser failed"), r"HarmonyError", r"unexpected tokens remaining in message header"
+    ),
     _meaning(
         "debug_buffering",
-        "response logging holds the stream back",
+        say("response logging holds the stream back"),
         r"CAUTION: Enabling log response",
         r"response_body=\{streaming_started",
     ),
-    _meaning("asgi", "an exception cut a stream", r"Exception in ASGI application"),
-    _meaning("exit", "systemd saw the main process exit", r"Main process exited", r"Failed with result"),
-    _meaning("restart", "systemd restarted the unit", r"Scheduled restart job"),
-    _meaning("stop", "systemd stopped the unit", r"^Stopping .*", r"^Stopped .*"),
-    _meaning("stats", "engine statistics", r"Engine \d{3}: Avg prompt throughput", r"\d+ Engines Aggregated:"),
+    _meaning("asgi", say("an exception cut a stream"), r"Exception in ASGI application"),
+    _meaning("exit", say("systemd saw the main process exit"), r"Main process exited", r"Failed with result"),
+    _meaning("restart", say("systemd restarted the unit"), r"Scheduled restart job"),
+    _meaning("stop", say("systemd stopped the unit"), r"^Stopping .*", r"^Stopped .*"),
+    _meaning("stats", say("engine statistics"), r"Engine \d{3}: Avg prompt throughput", r"\d+ Engines Aggregated:"),
     _meaning(
         "request",
-        "life of a request",
+        say("life of a request"),
         r"Received request",
         r"Added request",
         r"Request \S+ aborted",
         r"Generated response",
     ),
-    _meaning("traceback", "an exception", r"Traceback \(most recent call last\)", r"^(?:\([^)]*\) )?ERROR\b"),
+    _meaning("traceback", say("an exception"), r"Traceback \(most recent call last\)", r"^(?:\([^)]*\) )?ERROR\b"),
 )
 
 KERNEL_MEANINGS: Tuple[Meaning, ...] = (
-    _meaning("xid", "the GPU driver reported a fault", r"NVRM: Xid"),
+    _meaning("xid", say("the GPU driver reported a fault"), r"NVRM: Xid"),
     _meaning(
         "oom_kill",
-        "the kernel killed a process for memory",
+        say("the kernel killed a process for memory"),
         r"[Oo]ut of memory: Killed process",
         r"oom-kill:",
         r"oom_reaper: reaped",
@@ -155,8 +158,8 @@ class Logs(NamedTuple):
 def read_logs(journal: Optional[Journal]) -> Logs:
     """Classify a stored journal part. A part that is missing or was denied is unreadable, never empty."""
     stored = journal or Journal()
-    unit = stored.get("unit", Log(state="absent", reason="the journal was not gathered"))
-    kernel = stored.get("kernel", Log(state="absent", reason="the kernel log was not gathered"))
+    unit = stored.get("unit", Log(state="absent", reason=say("the journal was not gathered")))
+    kernel = stored.get("kernel", Log(state="absent", reason=say("the kernel log was not gathered")))
     return Logs(
         unit=classify(unit.get("lines", []), UNIT_MEANINGS),
         kernel=classify(kernel.get("lines", []), KERNEL_MEANINGS),
@@ -170,4 +173,4 @@ def read_logs(journal: Optional[Journal]) -> Logs:
 
 def _unreadable(log: Log) -> str:
     """Why the log is not the whole one: an ``ok`` with a reason is a part of it, such as one user's lines only."""
-    return log.get("reason", "") if log.get("state") == "ok" else log.get("reason") or "not read"
+    return log.get("reason", "") if log.get("state") == "ok" else log.get("reason") or say("not read")

@@ -1,8 +1,11 @@
-"""The shape of ``result.json``: what an assessment says. Other programs rely on these keys; see docs/result.md."""
+"""The shape of ``result.json``: what an assessment says. Other programs rely on these keys; see docs/result.md.
+
+Sentences are ``Words`` as long as they are in memory, so that a report can say them in another language.
+"""
 
 from __future__ import annotations
 
-from typing import List, Optional, TypedDict
+from typing import Any, Dict, List, Optional, TypedDict
 
 SCHEMA_VERSION = 1
 
@@ -89,6 +92,9 @@ class Verdict(TypedDict):
     primary_cause: Optional[str]
     confidence: str
     summary: str
+    said: Dict[
+        str, Any
+    ]  # the summary's template and values, so that a summary of many hosts can be in another language
     next_step: str
     doubts: List[str]  # what lowered the confidence
 

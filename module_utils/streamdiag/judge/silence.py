@@ -10,6 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, cast
 from ..bundle import Endpoint, Stream
 from ..clocks import Clocks, gpu_load, read_clocks
 from ..responses import acting_events, is_heartbeat, name_of, progressed, terminal_name
+from ..words import say
 from .tokens import advanced
 
 
@@ -29,7 +30,8 @@ def silences(stream: Stream) -> List[Silence]:
     """All silences in order: before the first event, between events, and after the last one while none was terminal."""
     events = acting_events(stream)
     found: List[Silence] = []
-    mark, after = stream["t_headers"] or stream["t_connect"] or 0.0, "the headers" if stream["t_headers"] else "connect"
+    mark: float = stream["t_headers"] or stream["t_connect"] or 0.0
+    after: str = say("the headers") if stream["t_headers"] else say("connect")
     for event in events:
         found.append(Silence(mark, max(0.0, event["t"] - mark), after))
         mark, after = event["t"], name_of(event)

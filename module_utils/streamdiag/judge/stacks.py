@@ -11,18 +11,19 @@ from typing import List, NamedTuple, Optional, cast
 
 from ..bundle import Look, Stall, StalledProcess, Stream, ThreadStack
 from ..responses import progressed
+from ..words import joined, say
 
 #: Frames of a stack that are quoted: the innermost one, and those around it that are no plumbing.
 QUOTED_FRAMES = 6
 #: The standard library's waiting and wrapping: says that something waits, not for what.
 _PLUMBING = re.compile(r"\((?:[^/]*|(?:asyncio|multiprocessing|concurrent|torch/utils/_contextlib)\b.*)\)\Z")
 _STATES = {
-    "D": "in uninterruptible sleep (state D)",
-    "T": "stopped by a signal (state T)",
-    "t": "stopped by a debugger (state t)",
-    "Z": "dead, not yet reaped (state Z)",
-    "X": "dead (state X)",
-    "gone": "gone",
+    "D": say("in uninterruptible sleep (state D)"),
+    "T": say("stopped by a signal (state T)"),
+    "t": say("stopped by a debugger (state t)"),
+    "Z": say("dead, not yet reaped (state Z)"),
+    "X": say("dead (state X)"),
+    "gone": say("gone"),
 }
 
 
@@ -66,7 +67,7 @@ class StallFacts(NamedTuple):
 def describe_stall(stall: Optional[Stall]) -> StallFacts:
     """The facts of ``stall``; None (nobody looked closer) gives empty ones with the reason."""
     if stall is None:
-        return StallFacts(taken=False, reason="no closer look was taken", processes=[], canary_answered=False)
+        return StallFacts(taken=False, reason=say("no closer look was taken"), processes=[], canary_answered=False)
     processes = [_describe(process) for process in stall.get("processes", [])]
     reason = "" if any(one.top_frames for one in processes) else _why_no_stack(stall)
     canary = stall.get("canary")
@@ -78,18 +79,18 @@ def _why_no_stack(stall: Stall) -> str:
     reasons = [stall.get("py_spy", {}).get("reason", "")]
     for process in stall.get("processes", []):
         reasons += [look.get("stacks", {}).get("reason", "") for look in process["looks"]]
-    return next((reason for reason in reasons if reason), "no process of the server was known")
+    return next((reason for reason in reasons if reason), say("no process of the server was known"))
 
 
 def _describe(process: StalledProcess) -> ProcessFacts:
     stacks = [frames for frames in map(_main_frames, process["looks"]) if frames]
     top = telling(stacks[-1]) if stacks else []
     parts = [_state(process), _movement(process), _where(process, top)]
-    words = ", ".join(part for part in parts if part) or "not read"
+    words = joined(", ", [part for part in parts if part]) or say("not read")
     return ProcessFacts(
         pid=process["pid"],
         role=process["role"],
-        sentence="{} {}: {}".format(process["role"], process["pid"], words),
+        sentence=say("{role} {pid}: {words}", role=process["role"], pid=process["pid"], words=words),
         same_stack=process.get("same_stack"),
         cpu_used=process.get("cpu_used"),
         seconds=process.get("seconds"),
@@ -106,18 +107,18 @@ def _movement(process: StalledProcess) -> str:
     seconds, cpu, same = process.get("seconds"), process.get("cpu_used"), process.get("same_stack")
     if seconds is None or cpu is None:
         return ""
-    used = f"{cpu:.2f} s of CPU time"
     if same is None:
-        return f"{used} in {seconds:.1f} s"
-    stood = "the same stack twice in" if same else "another stack after"
-    return f"{stood} {seconds:.1f} s, {used}"
+        return say("{cpu:.2f} s of CPU time in {seconds:.1f} s", cpu=cpu, seconds=seconds)
+    if same:
+        return say("the same stack twice in {seconds:.1f} s, {cpu:.2f} s of CPU time", seconds=seconds, cpu=cpu)
+    return say("another stack after {seconds:.1f} s, {cpu:.2f} s of CPU time", seconds=seconds, cpu=cpu)
 
 
 def _where(process: StalledProcess, top: List[str]) -> str:
     if top:
-        return "in " + " <- ".join(re.sub(r"\([^()]*/", "(", frame) for frame in top)
+        return say("in {frames}", frames=" <- ".join(re.sub(r"\([^()]*/", "(", frame) for frame in top))
     channel = process["looks"][-1].get("wait_channel", "") if process["looks"] else ""
-    return f"asleep in {channel}" if channel else ""
+    return say("asleep in {channel}", channel=channel) if channel else ""
 
 
 def telling(frames: List[str]) -> List[str]:

@@ -7,6 +7,7 @@ from typing import Optional
 
 from ..bundle import Stream
 from ..responses import FAILED, acting_events, is_chat, is_streaming, name_of, terminal_name
+from ..words import say
 from .arrival import read_arrival
 from .codex_client import codex_says
 from .protocol import read_protocol
@@ -16,13 +17,13 @@ from .tokens import advanced, final_response, tokens_used
 
 #: Outcomes, as a sentence about a stream says them.
 ENDED = {
-    "completed": "completed",
-    "incomplete": "did not come to its end",
-    "stalled": "fell silent",
-    "truncated": "was cut",
-    "failed": "failed",
-    "rejected": "was refused",
-    "unreachable": "got no connection",
+    "completed": say("completed"),
+    "incomplete": say("did not come to its end"),
+    "stalled": say("fell silent"),
+    "truncated": say("was cut"),
+    "failed": say("failed"),
+    "rejected": say("was refused"),
+    "unreachable": say("got no connection"),
 }
 #: Seconds of silence up to which a stream that the probe's own limit cut was flowing: not silent, only not finished.
 FLOWING = 5.0
@@ -89,8 +90,10 @@ def how_it_ended(stream: Stream) -> str:
     """Why it ended, in words: what the server said where it refused or failed, else what the probe saw."""
     body, status = " ".join(stream["body"].split())[:200], stream["http_status"]
     if status is not None and status != 200:
-        return f"HTTP {status}: {body}" if body else f"HTTP {status}"
-    return f"HTTP {status}: {body}" if body and is_streaming(stream) else stream["end"]["reason"]
+        return say("HTTP {status}: {body}", status=status, body=body) if body else say("HTTP {status}", status=status)
+    if body and is_streaming(stream):
+        return say("HTTP {status}: {body}", status=status, body=body)
+    return stream["end"]["reason"]
 
 
 def cut_early(stream: Stream) -> bool:

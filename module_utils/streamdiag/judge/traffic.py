@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ..bundle import Machine, Metrics, Stream, Target
+from ..words import Words, say
 
 
 def other_traffic(target: Target, machine: Machine, streams: List[Stream], looked_closer: bool = False) -> str:
@@ -14,22 +15,26 @@ def other_traffic(target: Target, machine: Machine, streams: List[Stream], looke
     first stream counts only in numbers that ours cannot reach.
     """
     before = target.get("metrics", {})
-    for gauge, count in (("running", before.get("running")), ("waiting", before.get("waiting"))):
-        if count:
-            return f"{count:g} {_requests_were(count)} {gauge} before the first stream"
+    running, waiting = before.get("running"), before.get("waiting")
+    if running:
+        return say("{requests} running before the first stream", requests=_requests_were(running))
+    if waiting:
+        return say("{requests} waiting before the first stream", requests=_requests_were(waiting))
     ours = len(_requests(streams)) + looked_closer
     finished = _finished(machine.get("metrics", {})) - _finished(before)
     if _known(before) and _known(machine.get("metrics", {})) and finished > ours:
-        return f"{finished:.0f} {_requests_were(finished)} finished during the run, {ours} of them ours at most"
+        requests = _requests_were(finished)
+        return say("{requests} finished during the run, {ours} of them ours at most", requests=requests, ours=ours)
     for sent, stream in enumerate(streams):
         most = max((m.get("running") or 0.0 for m in stream["samples"]["metrics"] if m.get("state") == "ok"), default=0)
         if most > len(_requests(streams[: sent + 1])):
-            return f"{most:.0f} {_requests_were(most)} running beside the case {stream['case']}"
+            requests = _requests_were(most)
+            return say("{requests} running beside the case {case}", requests=requests, case=stream["case"])
     return ""
 
 
-def _requests_were(count: float) -> str:
-    return "request was" if count == 1 else "requests were"
+def _requests_were(count: float) -> Words:
+    return say("{count:g} request was", count=count) if count == 1 else say("{count:g} requests were", count=count)
 
 
 def _requests(streams: List[Stream]) -> List[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, NamedTuple
 
+from ..words import say
 from .causes.rule import restart_command
 from .facts import Facts
 
@@ -20,19 +21,28 @@ def unfinished(facts: Facts) -> Unfinished:
     intent = facts.target.get("intent", {})
     state = intent.get("state", "absent")
     if state in ("denied", "failed"):
-        return Unfinished("whether a change of this tool was left half-way is not known: " + intent["reason"], False)
+        words = say("whether a change of this tool was left half-way is not known: {reason}", reason=intent["reason"])
+        return Unfinished(words, False)
     if state != "ok" or intent.get("run_id") == facts.run["run_id"].partition("/")[0]:  # an arm is called RUN/after
         return Unfinished("", False)
-    undo = restart_command(facts, "default")
-    run = "run {}, since {}".format(intent.get("run_id") or "unnamed", intent.get("started_at"))
-    what = intent.get("what")
-    if intent.get("kept") and intent.get("phase") == "in_force":
+    undo, phase, what = restart_command(facts, "default"), intent.get("phase"), intent.get("what")
+    run = say("run {id}, since {time}", id=intent.get("run_id") or say("unnamed"), time=intent.get("started_at"))
+    if intent.get("kept") and phase == "in_force":
         if intent.get("in_force"):
-            return Unfinished(f"{what} is in force ({run}); to undo it: {undo}", False)
-        return Unfinished(f"{what} ({run}) ended when the host was booted; nothing of it is in force", False)
-    kind = "an audit" if intent.get("by") == "audit" else "a restart"
-    phase = intent.get("phase")
-    words = f"{kind} ({run}) was left half-way: {what}, phase {phase}; put it right with: {undo}"
+            words = say("{change} is in force ({run}); to undo it: {undo}", change=what, run=run, undo=undo)
+        else:
+            words = say(
+                "{change} ({run}) ended when the host was booted; nothing of it is in force", change=what, run=run
+            )
+        return Unfinished(words, False)
+    words = say(
+        "{what} ({run}) was left half-way: {change}, phase {phase}; put it right with: {undo}",
+        what=say("an audit") if intent.get("by") == "audit" else say("a restart"),
+        run=run,
+        change=what,
+        phase=phase,
+        undo=undo,
+    )
     return Unfinished(words, True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..words import say
 from .arrival import HELD_BACK
 from .facts import Facts, StreamFacts
 from .tokens import ENOUGH_DELTAS, SHARED, deltas, tokens_used
@@ -26,7 +27,7 @@ def _altogether(facts: Facts, sent: StreamFacts) -> str:
     made = tokens_used(sent.stream) or (0 if facts.traffic else sent.unseen) or 0
     if made < SOME or sent.protocol.first_fail is not None or sent.protocol.calls:
         return ""  # what the final response alone has got lost, and was not hidden
-    return f"{sent.name}: {made:.0f} tokens, not one delta, then it completed"
+    return say("{case}: {tokens:.0f} tokens, not one delta, then it completed", case=sent.name, tokens=made)
 
 
 def _all_came(sent: StreamFacts) -> bool:
@@ -49,5 +50,10 @@ def _in_a_silence(facts: Facts, sent: StreamFacts) -> str:
         return ""  # others have the engine
     if _all_came(sent):
         return ""  # late, by an API server that gets no CPU time for example, and not hidden
-    words = f"{unseen:.0f} tokens in {silence.seconds:.1f} s of silence after {silence.after}, then it went on"
-    return f"{sent.name}: {words}"
+    return say(
+        "{case}: {tokens:.0f} tokens in {seconds:.1f} s of silence after {after}, then it went on",
+        case=sent.name,
+        tokens=unseen,
+        seconds=silence.seconds,
+        after=silence.after,
+    )

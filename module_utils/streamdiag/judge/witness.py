@@ -7,6 +7,7 @@ from typing import List, NamedTuple, Optional, cast
 from ..bundle import Stream
 from ..clocks import BUSY_PERCENT
 from ..responses import PREAMBLE, acting_events, name_of
+from ..words import joined, say
 from .facts import Facts, StreamFacts
 from .silence import Silence, Standing
 from .streams import tokens_asked
@@ -19,11 +20,11 @@ SLACK = 4
 LAG = 0.5
 #: States of proc(5) in words.
 _HALTED = {
-    "T": "is stopped by a signal (state T)",
-    "t": "is stopped by a debugger (state t)",
-    "Z": "has died (state Z)",
-    "X": "has died (state X)",
-    "gone": "is gone",
+    "T": say("is stopped by a signal (state T)"),
+    "t": say("is stopped by a debugger (state t)"),
+    "Z": say("has died (state Z)"),
+    "X": say("has died (state X)"),
+    "gone": say("is gone"),
 }
 
 
@@ -61,12 +62,17 @@ def slowest_health(sent: StreamFacts) -> float:
 def clock_words(standing: Optional[Standing]) -> str:
     """The process clocks over the end of a silence, in words."""
     if standing is None or standing.clocks is None:
-        return "process clocks could not be read"
-    if standing.clocks.halted:
-        return ", ".join(
-            "process {} ({}) {}".format(p["pid"], p["role"], _HALTED[p["state"]]) for p in standing.clocks.halted
+        return say("process clocks could not be read")
+    clocks = standing.clocks
+    if clocks.halted:
+        return joined(
+            ", ",
+            [
+                say("process {pid} ({role}) {stands}", pid=p["pid"], role=p["role"], stands=_HALTED[p["state"]])
+                for p in clocks.halted
+            ],
         )
-    return f"the engine used {standing.clocks.cpu:.2f} s of CPU time in {standing.clocks.seconds:.0f} s"
+    return say("the engine used {cpu:.2f} s of CPU time in {seconds:.0f} s", cpu=clocks.cpu, seconds=clocks.seconds)
 
 
 def clocks_stand(standing: Optional[Standing]) -> bool:
@@ -186,18 +192,32 @@ def engine_lives(facts: Facts, sent: StreamFacts) -> str:
     """In words what shows that the engine steps although ``sent`` is silent, else ``""``."""
     standing = sent.standing
     if standing is not None:
-        for count, what in ((standing.tokens, "made"), (standing.prompt_tokens, "read")):
-            if count:
-                return f"the engine {what} {count:.0f} tokens in the last {standing.seconds:.0f} s of the silence"
+        made, read, seconds = standing.tokens, standing.prompt_tokens, standing.seconds
+        if made:
+            return say(
+                "the engine made {tokens:.0f} tokens in the last {seconds:.0f} s of the silence",
+                tokens=made,
+                seconds=seconds,
+            )
+        if read:
+            return say(
+                "the engine read {tokens:.0f} tokens in the last {seconds:.0f} s of the silence",
+                tokens=read,
+                seconds=seconds,
+            )
         if standing.canary_progressed:
-            return "a canary beside the silent stream was answered"
+            return say("a canary beside the silent stream was answered")
     if held(sent):
-        return f"{held(sent):.0f} tokens were made for {sent.name} in its silence, so the engine did its work"
+        return say(
+            "{tokens:.0f} tokens were made for {case} in its silence, so the engine did its work",
+            tokens=held(sent),
+            case=sent.name,
+        )
     if _served_since_the_canary(sent):
-        return "tokens were made after the canary was sent, and no request is left: the engine did its work"
+        return say("tokens were made after the canary was sent, and no request is left: the engine did its work")
     later = facts.sent[facts.sent.index(sent) + 1 :] if sent in facts.sent else []
     whole = next((other.name for other in later if other.completed), "")
-    return f"{whole} came whole after it" if whole else ""
+    return say("{case} came whole after it", case=whole) if whole else ""
 
 
 def steps_again(facts: Facts, sent: StreamFacts) -> str:
@@ -205,9 +225,13 @@ def steps_again(facts: Facts, sent: StreamFacts) -> str:
     last = [m.get("generation_tokens") for m in sent.stream["samples"]["metrics"] if m["state"] == "ok"][-1:]
     after = facts.machine.get("metrics", {}).get("generation_tokens")
     if last and last[0] is not None and after is not None and after > last[0] and not facts.vanished:
-        return f"{after - last[0]:.0f} tokens were made after {sent.name} had been given up, so it steps again"
+        return say(
+            "{tokens:.0f} tokens were made after {case} had been given up, so it steps again",
+            tokens=after - last[0],
+            case=sent.name,
+        )
     if facts.stall.canary_answered:
-        return f"a canary was answered after {sent.name} had been given up, so it steps again"
+        return say("a canary was answered after {case} had been given up, so it steps again", case=sent.name)
     return ""
 
 

@@ -14,6 +14,7 @@ from streamdiag.compare.read import NotAResult, read_result
 from streamdiag.judge.assess import assess
 from streamdiag.judge.result import Result
 from streamdiag.store import to_json
+from streamdiag.words import put_together
 from tests.unit.compare.results import result
 from tests.unit.judge.bundles import EXPECTED, real
 
@@ -36,6 +37,12 @@ def test_a_result_from_before_repeats_has_none(tmp_path):
     assert read_result(stored(tmp_path, written))["repeats"] == []
 
 
+def test_a_result_from_before_summaries_were_said_has_its_english_words(tmp_path):
+    written = result(simple="o")
+    del written["verdict"]["said"]
+    assert put_together(read_result(stored(tmp_path, written))["verdict"]["said"]) == written["verdict"]["summary"]
+
+
 WHOLE = json.dumps(result(simple="oo"))
 DAMAGED = [
     ("", "is not whole JSON"),
@@ -49,6 +56,7 @@ DAMAGED = [
     (WHOLE.replace('"duration": ', '"duration": "long", "was": ', 1), "streams[0].duration is 'long'"),
     (WHOLE.replace('"repeat": 2', '"repeat": true'), "repeats[0].repeat is 'True'"),
     (WHOLE.replace('"streams": [', '"streams": [7, '), "streams[0] is no object"),
+    (WHOLE.replace('"said": {', '"said": [], "was": {'), "verdict.said is no object"),
     (WHOLE.replace('"model": ', '"was": '), "target.model is missing"),
     (WHOLE.replace('"argv": [', '"argv": [null, '), "target.argv[0] is 'None'"),
 ]  # fmt: skip

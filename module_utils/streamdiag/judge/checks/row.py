@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Callable, List, NamedTuple
 
+from ...words import say
 from ..facts import Facts
 from ..result import Check, Quote
 
 
 class Finding(NamedTuple):
-    """``status``: pass | warn | fail | skip. ``reason`` says why; a skip is never without one."""
+    """``status``: pass | warn | fail | skip. ``reason`` says why; a skip is never without one.
+
+    ``observed`` and ``reason`` are Words, or the host's own text alone.
+    """
 
     status: str
     observed: str
@@ -34,7 +38,8 @@ def judge_row(row: Row, facts: Facts) -> Check:
     try:
         finding = row.judge(facts)
     except Exception as broken:  # a bug in one rule must not cost the engineer the other rows
-        finding = Finding("error", "", f"the check itself broke: {type(broken).__name__}: {broken}", [])
+        reason = say("the check itself broke: {error}: {words}", error=type(broken).__name__, words=str(broken))
+        finding = Finding("error", "", reason, [])
     return Check(
         id=row.id,
         title=row.title,

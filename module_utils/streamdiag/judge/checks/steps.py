@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ...responses import acting_events, is_streaming, name_of
+from ...words import joined, say
 from ..earlier import old_until
 from ..facts import CLIENT_TIMEOUT, Facts, StreamFacts
 from ..heartbeat import ping_interval
@@ -22,51 +23,69 @@ def simple_stream(facts: Facts) -> Finding:
     return _case(
         facts,
         "simple",
-        good="base generation works; what still fails is about tools, reasoning, size or transport",
-        bad="base generation itself does not get through",
+        good=say("base generation works; what still fails is about tools, reasoning, size or transport"),
+        bad=say("base generation itself does not get through"),
     )
 
 
 def server_log(facts: Facts) -> Finding:
     """The classified journal and kernel log."""
     logs = facts.logs
+    unread = []
+    if logs.unreadable:
+        unread.append(say("journal: {reason}", reason=logs.unreadable))
+    if logs.kernel_unreadable:
+        unread.append(say("kernel log: {reason}", reason=logs.kernel_unreadable))
     if logs.unreadable and logs.kernel_unreadable:
-        return skip(f"journal: {logs.unreadable}; kernel log: {logs.kernel_unreadable}")
+        return skip(joined("; ", unread))
     old = old_until(facts)
     found = [s._replace(lines=[one for one in s.lines if one["at"] > old]) for s in logs.unit.values()]
     seen = [s for s in found if s.meaning.id in TROUBLE and s.lines]
     seen += [s for id_, s in logs.kernel.items() if id_ in KERNEL_TROUBLE]
     evidence = [facts.quote("journal.json", line["text"]) for s in seen for line in s.lines[:3]]
-    unread = [f"{n}: {r}" for n, r in (("journal", logs.unreadable), ("kernel log", logs.kernel_unreadable)) if r]
-    counts = "; ".join(f"{s.meaning.title} ({len(s.lines)} lines)" for s in seen)
     if seen:
-        return Finding("fail", counts, "; ".join(["the log names trouble", *unread]), evidence)
+        counts = [say("{what} ({lines} lines)", what=s.meaning.title, lines=len(s.lines)) for s in seen]
+        reason = joined("; ", [say("the log names trouble"), *unread])
+        return Finding("fail", joined("; ", counts), reason, evidence)
     if unread:
-        return skip("; ".join(unread) + "; the part that was read names no trouble")
-    observed = f"{len(logs.unit_lines)} lines of the unit, none of trouble"
+        return skip(joined("; ", [*unread, say("the part that was read names no trouble")]))
+    observed = say("{lines} lines of the unit, none of trouble", lines=len(logs.unit_lines))
     if any(s.meaning.id in TROUBLE for s in logs.unit.values()):
-        observed += " since this server was started"
-    return Finding("pass", observed, "no error in the window", [facts.quote("journal.json", observed)])
+        observed = say(
+            "{lines} lines of the unit, none of trouble since this server was started", lines=len(logs.unit_lines)
+        )
+    return Finding("pass", observed, say("no error in the window"), [facts.quote("journal.json", observed)])
 
 
 def tool_stream(facts: Facts) -> Finding:
     """Tools without reasoning, beside reasoning without tools and both together: the 2x2."""
     finding = _case(
-        facts, "tools", good="a stream with tools gets through", bad="the stream with tools does not get through"
+        facts,
+        "tools",
+        good=say("a stream with tools gets through"),
+        bad=say("the stream with tools does not get through"),
     )
     sent = facts.streams.get("tools")
     if sent is None:
         return finding
     if finding.status == "pass":
-        called = bool(sent.protocol.calls)
-        word = "with a tool call" if called else "without a tool call, which is the model's choice"
-        finding = finding._replace(observed=finding.observed + ", " + word)
+        if sent.protocol.calls:
+            observed = say("{stream}, with a tool call", stream=finding.observed)
+        else:
+            observed = say("{stream}, without a tool call, which is the model's choice", stream=finding.observed)
+        finding = finding._replace(observed=observed)
     others = [facts.streams[name] for name in ("reasoning", "codex", "tool_turn") if name in facts.streams]
     failing = [one.name for one in others if not works(one)]
-    words = "; ".join([finding.observed, *(f"{one.name}: {one.outcome}" for one in others)])
+    beside = [say("{case}: {outcome}", case=one.name, outcome=one.outcome) for one in others]
+    words = joined("; ", [finding.observed, *beside])
     evidence = finding.evidence + [facts.quote_stream(one.name, one.outcome) for one in others]
     if finding.status == "pass" and failing:
-        reason = "{}; but these fail: {} ({})".format(finding.reason, ", ".join(failing), localise(facts).words)
+        reason = say(
+            "{good}; but these fail: {cases} ({pair})",
+            good=finding.reason,
+            cases=", ".join(failing),
+            pair=localise(facts).words,
+        )
         return Finding("warn", words, reason, evidence)
     return finding._replace(observed=words, evidence=evidence)
 
@@ -77,61 +96,71 @@ def heartbeat(facts: Facts) -> Finding:
     accepted = [s for s in facts.sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
     long_enough = [s for s in accepted if s.silence is not None and s.silence.seconds > interval]
     if interval <= 0:
-        return skip("the server's heartbeat is switched off (--responses-ping-interval-seconds 0)")
+        return skip(say("the server's heartbeat is switched off (--responses-ping-interval-seconds 0)"))
     if not long_enough:
-        return skip(f"no silence was longer than {interval:.0f} s, so no ping was due")
+        return skip(say("no silence was longer than {interval:.0f} s, so no ping was due", interval=interval))
     words, evidence, silent = [], [], []
     for sent in long_enough:
         start, longest = (sent.silence.start, sent.silence.seconds) if sent.silence else (0.0, 0.0)
         count = pings(sent.stream, start, start + longest)
-        words.append(f"{sent.name}: {count} pings in a silence of {longest:.0f} s")
+        words.append(
+            say("{case}: {count} pings in a silence of {seconds:.0f} s", case=sent.name, count=count, seconds=longest)
+        )
         evidence.append(facts.quote_stream(sent.name, words[-1]))
         if not count:
             silent.append(sent.name)
     if silent:
-        reason = "no heartbeat in: {}; upstream vLLM has none on /v1/responses".format(", ".join(silent))
-        return Finding("warn", "; ".join(words), reason, evidence)
-    return Finding("pass", "; ".join(words), "the heartbeat came", evidence)
+        reason = say("no heartbeat in: {cases}; upstream vLLM has none on /v1/responses", cases=", ".join(silent))
+        return Finding("warn", joined("; ", words), reason, evidence)
+    return Finding("pass", joined("; ", words), say("the heartbeat came"), evidence)
 
 
 def longer_timeout(facts: Facts) -> Finding:
     """Slow is not hung: the same stream is held open while the server is seen working."""
     if not facts.sent:
-        return skip("no stream was sent")
+        return skip(say("no stream was sent"))
     limit = facts.setting("client_timeout", CLIENT_TIMEOUT)
     slow: List[StreamFacts] = [
         s for s in facts.sent if (s.completed or flows(s.stream)) and s.stream["end"]["t"] > limit
     ]
     if slow:
-        words = "; ".join("{} took {:.0f} s".format(s.name, s.stream["end"]["t"]) for s in slow)
+        took = [say("{case} took {seconds:.0f} s", case=s.name, seconds=s.stream["end"]["t"]) for s in slow]
+        words = joined("; ", took)
         evidence = [facts.quote_stream(s.name, words) for s in slow]
-        reason = f"later than a client's {limit:.0f} s, and moving all the time: a longer timeout helps"
+        reason = say(
+            "later than a client's {limit:.0f} s, and moving all the time: a longer timeout helps", limit=limit
+        )
         return Finding("warn", words, reason, evidence)
     stalled = [s for s in facts.sent if s.stalled]
     if not stalled:
         if all(s.completed for s in facts.sent):
-            return skip(f"every stream completed within {limit:.0f} s: nothing to wait for")
-        return skip("no stream fell silent: waiting longer is not the question")
-    words = "; ".join("{} was held open for {:.1f} s".format(s.name, s.stream["end"]["t"]) for s in stalled)
+            return skip(say("every stream completed within {limit:.0f} s: nothing to wait for", limit=limit))
+        return skip(say("no stream fell silent: waiting longer is not the question"))
+    held = [say("{case} was held open for {seconds:.1f} s", case=s.name, seconds=s.stream["end"]["t"]) for s in stalled]
+    words = joined("; ", held)
     evidence = [facts.quote_stream(s.name, s.stream["end"]["reason"]) for s in stalled]
     if any(paused(facts, s) for s in stalled):
-        return Finding(
-            "warn", words, "the engine went on after they had been given up: a longer timeout helps", evidence
-        )
+        reason = say("the engine went on after they had been given up: a longer timeout helps")
+        return Finding("warn", words, reason, evidence)
     if all(s.stream["end"]["how"] == "stopped" for s in stalled):
-        return Finding("fail", words, "nothing moved meanwhile, so a longer timeout cannot help", evidence)
-    return Finding("fail", words, "it stayed silent to the end of the probe's patience", evidence)
+        return Finding("fail", words, say("nothing moved meanwhile, so a longer timeout cannot help"), evidence)
+    return Finding("fail", words, say("it stayed silent to the end of the probe's patience"), evidence)
 
 
 def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
     sent = facts.streams.get(case)
     if sent is None:
-        return skip("not sent: " + facts.run.get("skipped_cases", {}).get(case, "the run ended before it"))
+        why = facts.run.get("skipped_cases", {}).get(case, say("the run ended before it"))
+        return skip(say("not sent: {why}", why=why))
     events = acting_events(sent.stream)
     deltas = sum(1 for event in events if name_of(event).endswith(".delta"))
-    last = name_of(events[-1]) if events else "none"
-    observed = "{}: {} events, {} of them deltas, last {}, {:.2f} s".format(
-        sent.outcome, len(events), deltas, last, sent.stream["end"]["t"]
+    observed = say(
+        "{outcome}: {events} events, {deltas} of them deltas, last {last}, {seconds:.2f} s",
+        outcome=sent.outcome,
+        events=len(events),
+        deltas=deltas,
+        last=name_of(events[-1]) if events else say("none"),
+        seconds=sent.stream["end"]["t"],
     )
     evidence = [facts.quote_stream(case, "{}; {}".format(observed, sent.stream["end"]["reason"]))]
     if not sent.completed:
@@ -139,18 +168,25 @@ def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
     first = sent.protocol.first_fail or sent.protocol.first
     if first is not None:
         evidence.append(facts.quote_stream(case, first.words))
-        return Finding(first.severity, observed, "against the protocol: " + first.words, evidence)
+        reason = say("against the protocol: {deviation}", deviation=first.words)
+        return Finding(first.severity, observed, reason, evidence)
     if not deltas:
-        return Finding("warn", observed, "it completed without a single delta", evidence)
-    if unshown(facts, sent):
-        return Finding("warn", observed, "tokens were made and not shown: " + unshown(facts, sent), evidence)
+        return Finding("warn", observed, say("it completed without a single delta"), evidence)
+    hidden = unshown(facts, sent)
+    if hidden:
+        return Finding("warn", observed, say("tokens were made and not shown: {tokens}", tokens=hidden), evidence)
     return Finding("pass", observed, good, evidence)
 
 
 ROWS = (
-    Row("step-1", "Simple stream: no tools, no reasoning", "several deltas, then response.completed", simple_stream),
-    Row("step-2", "Server logs", "no generation error, OOM, GPU error or exception", server_log),
-    Row("step-3", "Tools without reasoning", "several deltas, then response.completed", tool_stream),
-    Row("step-4", "Heartbeat", "a ping in every silence longer than 15 s", heartbeat),
-    Row("step-5", "Longer timeout", "a slow stream completes when it is held open", longer_timeout),
+    Row(
+        "step-1",
+        say("Simple stream: no tools, no reasoning"),
+        say("several deltas, then response.completed"),
+        simple_stream,
+    ),
+    Row("step-2", say("Server logs"), say("no generation error, OOM, GPU error or exception"), server_log),
+    Row("step-3", say("Tools without reasoning"), say("several deltas, then response.completed"), tool_stream),
+    Row("step-4", say("Heartbeat"), say("a ping in every silence longer than 15 s"), heartbeat),
+    Row("step-5", say("Longer timeout"), say("a slow stream completes when it is held open"), longer_timeout),
 )

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ...bundle import Stream
 from ...responses import DONE
+from ...words import say
 from .notes import Notes, note_arguments
 from .seen import Seen, json_in, number_in, short, text_in
 from .shapes import Call, Protocol, Tally
@@ -38,7 +39,7 @@ class ChatReader:
             return
         if self._done is not None:
             if self._notes.first("order", "after the end"):
-                self._notes.fail("order", event, f"nothing after {DONE}", short(event.raw))
+                self._notes.fail("order", event, say("nothing after {event}", event=DONE), short(event.raw))
         elif event.is_done_mark:
             self._done = event
             self._end(event)
@@ -50,7 +51,7 @@ class ChatReader:
     def _chunk(self, event: Seen) -> None:
         name = event.text("id")
         if name and self._id and name != self._id and self._notes.first("ids", "chunk"):
-            self._notes.fail("ids", event, f"the id {short(self._id)} of the first chunk", short(name))
+            self._notes.fail("ids", event, say("the id {id} of the first chunk", id=short(self._id)), short(name))
         self._id = self._id or name or ""
         choices = event.data.get("choices")
         for choice in choices if isinstance(choices, list) else []:
@@ -64,7 +65,7 @@ class ChatReader:
         self._open.setdefault(number, event)
         said = bool(delta.get("content") or delta.get("tool_calls"))
         if number in self._finished and said and self._notes.first("order", f"choice {number}"):
-            self._notes.fail("order", event, "nothing of a choice after its finish_reason", "another delta")
+            self._notes.fail("order", event, say("nothing of a choice after its finish_reason"), say("another delta"))
         self._counts["text"] += bool(delta.get("content"))
         self._counts["reasoning"] += bool(delta.get("reasoning") or delta.get("reasoning_content"))
         calls = delta.get("tool_calls")
@@ -92,7 +93,8 @@ class ChatReader:
             return
         for number in self._open:
             if number not in self._finished:
-                self._notes.lost("finish_reason", event, f"a finish_reason of choice {number} before", DONE)
+                expected = say("a finish_reason of choice {choice} before", choice=number)
+                self._notes.lost("finish_reason", event, expected, DONE)
         for (choice, _number), call in self._calls.items():
             if self._finished.get(choice) in ("stop", "tool_calls"):  # nothing cut it
                 note_arguments(self._notes, call.at, call.name, "".join(call.arguments))
@@ -100,7 +102,7 @@ class ChatReader:
     def protocol(self, stream: Stream) -> Protocol:
         if self._done is None and self._error is None and stream["end"]["how"] in ("closed", "error"):
             place = Seen(len(stream["events"]), stream["end"]["t"], "", "", {}, True, False)
-            self._notes.lost("terminal", place, f"data: {DONE}", "the end of the stream")
+            self._notes.lost("terminal", place, f"data: {DONE}", say("the end of the stream"))
         calls = []
         for (choice, _number), call in self._calls.items():
             arguments = "".join(call.arguments)

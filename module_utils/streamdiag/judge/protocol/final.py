@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, Optional
 
+from ...words import say
 from .item import CALLS, Item, final_texts
 from .notes import Notes
 from .seen import Seen, short, text_in
@@ -29,22 +30,26 @@ def compare_output(notes: Notes, event: Seen, items: List[Item], output: List[Di
             _not_streamed(notes, event, left, final)
     for item in left:
         if item.type in CALLS and not any(final.get("type") == item.type for final in output):
-            notes.warn("pairing", event, f"{item.label} in the output of {event.name}", "an output without it")
+            expected = say("{item} in the output of {event}", item=item.label, event=event.name)
+            notes.warn("pairing", event, expected, say("an output without it"))
 
 
 def _not_streamed(notes: Notes, event: Seen, left: List[Item], final: Dict[str, Any]) -> None:
     kind = text_in(final, "type") or "item"
     if kind in CALLS:
         name = text_in(final, "name") or "?"
-        expected = f"a streamed {kind} of {short(name)} with these arguments"
-        notes.lost("pairing", event, expected, f"it in the output of {event.name} only")
+        expected = say("a streamed {kind} of {name} with these arguments", kind=kind, name=short(name))
+        notes.lost("pairing", event, expected, say("it in the output of {event} only", event=event.name))
     elif kind in ("message", "reasoning") and _spoken(final):
         streamed = next((item for item in left if item.type == kind), None)
         if streamed is not None:
             left.remove(streamed)
         note = notes.warn if kind == "reasoning" else notes.fail if streamed is not None else notes.lost
-        expected = f"the text of the streamed {kind}" if streamed is not None else f"a streamed {kind}"
-        note("joined_text" if streamed else "pairing", event, expected, f"another one in the output of {event.name}")
+        expected = say("a streamed {kind}", kind=kind)
+        if streamed is not None:
+            expected = say("the text of the streamed {kind}", kind=kind)
+        seen = say("another one in the output of {event}", event=event.name)
+        note("joined_text" if streamed else "pairing", event, expected, seen)
 
 
 def _same(streamed: Dict[str, Any], final: Dict[str, Any]) -> bool:
@@ -74,5 +79,5 @@ def _ids(notes: Notes, event: Seen, item: Item, final: Dict[str, Any]) -> None:
         known = {streamed, text_in(item.final, key) or ""} - {""}
         found: Optional[str] = text_in(final, key)
         if found and known and found not in known and notes.first("ids", "output"):
-            words = f"{key} {short(min(known))} of the streamed {item.type}"
-            notes.warn("ids", event, words, f"{short(found)} in the output of {event.name}")
+            expected = say("{key} {id} of the streamed {kind}", key=key, id=short(min(known)), kind=item.type)
+            notes.warn("ids", event, expected, say("{id} in the output of {event}", id=short(found), event=event.name))

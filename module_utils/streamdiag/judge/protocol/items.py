@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional
 
+from ...words import Words, say
 from .item import CHANNELS, PARTS, Channel, Item, final_texts, index_of, text_of_part
 from .notes import Notes
 from .seen import Seen, short, text_in
@@ -49,22 +50,25 @@ class ItemsReader:
         item = Item(event)
         twin = next((other for other in self.items if item.id and other.id == item.id), None)
         if twin is not None:
-            self._notes.fail("ids", event, "an id of its own for every item", f"{short(item.id)} again")
+            seen = say("{id} again", id=short(item.id))
+            self._notes.fail("ids", event, say("an id of its own for every item"), seen)
         before = [other.output_index for other in self.items if other.output_index is not None]
         if item.output_index is not None and before and item.output_index <= max(before):
-            self._notes.warn("output_index", event, f"an output_index above {max(before)}", str(item.output_index))
+            expected = say("an output_index above {index}", index=max(before))
+            self._notes.warn("output_index", event, expected, str(item.output_index))
         self.items.append(item)
 
     def _item_done(self, event: Seen) -> None:
         final = event.object("item")
         item = self._item_for_done(event, final)
         if item is None:
-            self._unpaired(event, f"response.output_item.added of {_label(final)} before its end", "its end only")
+            expected = say("response.output_item.added of {item} before its end", item=_label(final))
+            self._unpaired(event, expected, say("its end only"))
             item = Item(event)
             item.readable = False  # nothing of it was streamed: that is said already
             self.items.append(item)
         elif item.closed:
-            self._unpaired(event, f"one end of {item.label}", "another one")
+            self._unpaired(event, say("one end of {item}", item=item.label), say("another one"))
             return
         item.done = event
         for key in ("id", "call_id", "name", "type"):
@@ -96,7 +100,8 @@ class ItemsReader:
     def _agree(self, event: Seen, key: str, first: str, then: str) -> None:
         if first and then and first != then:
             rule = "ids" if key in ("id", "call_id") else "pairing"
-            self._notes.fail(rule, event, f"{key} {short(first)} as in response.output_item.added", short(then))
+            expected = say("{key} {value} as in response.output_item.added", key=key, value=short(first))
+            self._notes.fail(rule, event, expected, short(then))
 
     def _unpaired(self, event: Seen, expected: str, seen: str) -> None:
         if self._comparable and self._notes.first("pairing", expected):
@@ -126,16 +131,18 @@ class ItemsReader:
             there = [other for other in self.open if index is None or other.output_index == index]
             item = there[-1] if there else None
             if item is None:
-                whose = short(name) if name else "its item"
-                self._unpaired(event, f"response.output_item.added of {whose} first", f"{event.name} without it")
+                whose = short(name) if name else say("its item")
+                expected = say("response.output_item.added of {item} first", item=whose)
+                self._unpaired(event, expected, say("{event} without it", event=event.name))
                 return None
             if name and item.id and self._notes.first("ids", item.id):
-                self._notes.fail("ids", event, f"item_id {short(item.id)} of the open item", short(name))
+                self._notes.fail("ids", event, say("item_id {id} of the open item", id=short(item.id)), short(name))
         elif item.closed:
-            self._unpaired(event, f"nothing of {item.label} after its end", event.name)
+            self._unpaired(event, say("nothing of {item} after its end", item=item.label), event.name)
             return None
         if index is not None and item.output_index not in (None, index) and self._notes.first("output_index", item.id):
-            self._notes.warn("output_index", event, f"output_index {item.output_index} of its item", str(index))
+            expected = say("output_index {index} of its item", index=item.output_index)
+            self._notes.warn("output_index", event, expected, str(index))
         return item
 
     def _delta(self, event: Seen, item: Item, channel: Channel) -> None:
@@ -145,7 +152,7 @@ class ItemsReader:
             return
         part = item.part(channel.group, index_of(event, channel.by))
         if channel.by and not (part.opened and not part.part_done):
-            self._nesting(event, item, "the part of a delta open", f"{event.name} outside of it")
+            self._nesting(event, item, say("the part of a delta open"), say("{event} outside of it", event=event.name))
         part.deltas.append(text)
 
     def _text_done(self, event: Seen, item: Item, channel: Channel) -> None:
@@ -160,11 +167,11 @@ class ItemsReader:
         part = item.part(group, index_of(event, field))
         if verb == "added":
             if part.opened:
-                self._nesting(event, item, "a part opened once", event.name + " again")
+                self._nesting(event, item, say("a part opened once"), say("{event} again", event=event.name))
             part.opened = True
             return
         if not part.opened or part.part_done:
-            self._nesting(event, item, "the end of an open part", event.name)
+            self._nesting(event, item, say("the end of an open part"), event.name)
         part.part_done = True
         text = text_of_part(event.object("part"))
         if text is not None and self._comparable:
@@ -172,19 +179,21 @@ class ItemsReader:
 
     def _parts_closed(self, event: Seen, item: Item) -> None:
         """Every part that streamed was ended before its item was."""
-        missing = []
-        for (_group, _index), part in item.parts.items():
-            if part.deltas and not part.text_done:
-                missing.append("its text's")
-            if part.opened and not part.part_done:
-                missing.append("its part's")
-        if missing:
-            ends = " and ".join(sorted(set(missing)))
-            self._nesting(event, item, f"{ends} done event before response.output_item.done", "the item's end only")
+        texts = any(part.deltas and not part.text_done for part in item.parts.values())
+        parts = any(part.opened and not part.part_done for part in item.parts.values())
+        if not (texts or parts):
+            return
+        if texts and parts:
+            expected = say("its part's and its text's done event before response.output_item.done")
+        elif texts:
+            expected = say("its text's done event before response.output_item.done")
+        else:
+            expected = say("its part's done event before response.output_item.done")
+        self._nesting(event, item, expected, say("the item's end only"))
 
-    def _nesting(self, event: Seen, item: Item, expected: str, seen: str) -> None:
+    def _nesting(self, event: Seen, item: Item, expected: Words, seen: str) -> None:
         if self._comparable and self._notes.first("nesting", f"{item.added.place} {expected}"):
-            self._notes.warn("nesting", event, f"{expected} ({item.label})", seen)
+            self._notes.warn("nesting", event, say("{expected} ({item})", expected=expected, item=item.label), seen)
 
     def _joined(self, event: Seen, item: Item, group: str, deltas: str, text: str) -> None:
         """The deltas of a part or an item, joined, are the text that its end repeats."""
@@ -192,17 +201,17 @@ class ItemsReader:
             return
         if group == "input" and deltas.endswith(text):
             return  # vLLM sends a custom tool's input again in full when its parser changed its mind
-        whole = f"the {len(deltas)} characters of the joined deltas ({item.label})"
+        expected = say("the {count} characters of the joined deltas ({item})", count=len(deltas), item=item.label)
+        seen = say("{count} characters, parting at character {at}", count=len(text), at=_parting(deltas, text))
         # Others may send an item in one piece, without deltas: nothing is lost then.
         note = self._notes.lost if item.has_deltas(group) else self._notes.fail
-        note("joined_text", event, whole, f"{len(text)} characters, {_parting(deltas, text)}")
+        note("joined_text", event, expected, seen)
 
 
 def _label(final: Dict[str, object]) -> str:
     return f"{str(final.get('type', 'item'))[:40]} {str(final.get('id', '?'))[:60]}"
 
 
-def _parting(deltas: str, text: str) -> str:
-    """Where two texts part, in words."""
-    at = next((i for i, (a, b) in enumerate(zip(deltas, text)) if a != b), min(len(deltas), len(text)))
-    return f"parting at character {at + 1}"
+def _parting(deltas: str, text: str) -> int:
+    """The character at which two texts part, counted from one."""
+    return 1 + next((i for i, (a, b) in enumerate(zip(deltas, text)) if a != b), min(len(deltas), len(text)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Set, Tuple
 
+from ...words import say
 from .seen import Seen, json_in, short
 from .shapes import Deviation
 
@@ -44,4 +45,5 @@ def note_arguments(notes: Notes, at: Seen, name: str, arguments: str) -> None:
     kind = json_in(arguments)
     if kind != "object":
         note = notes.lost if kind == "broken" else notes.warn
-        note("arguments_json", at, f"arguments of {short(name)} that are one JSON object", short(arguments))
+        expected = say("arguments of {call} that are one JSON object", call=short(name))
+        note("arguments_json", at, expected, short(arguments))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ...words import say
 from .dialect import FORK_EVENTS
 from .notes import Notes
 from .seen import Seen
@@ -28,8 +29,11 @@ class Numbering:
         if last is None:
             return
         if number <= last and self._notes.first("sequence_number", "order"):
-            self._notes.warn("sequence_number", event, f"a sequence_number above {last}", str(number))
+            self._notes.warn("sequence_number", event, say("a sequence_number above {last}", last=last), str(number))
         elif number > last + 1 and self._gaps and self._notes.first("sequence_number", "gap"):
             lost = number - last - 1
-            words = f"{number}: {lost} event{'s' if lost > 1 else ''} never came"
-            self._notes.warn("sequence_number", event, f"sequence_number {last + 1}", words)
+            if lost == 1:
+                seen = say("{number}: {lost} event never came", number=number, lost=lost)
+            else:
+                seen = say("{number}: {lost} events never came", number=number, lost=lost)
+            self._notes.warn("sequence_number", event, say("sequence_number {number}", number=last + 1), seen)

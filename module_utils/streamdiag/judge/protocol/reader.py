@@ -10,6 +10,7 @@ from typing import Optional
 
 from ...bundle import Stream
 from ...responses import FAILED, PREAMBLE, TERMINAL
+from ...words import Words, say
 from .final import compare_output
 from .item import CALLS, CHANNELS, PARTS, Item
 from .items import ItemsReader
@@ -53,12 +54,8 @@ class ResponsesReader:
 
     def protocol(self, stream: Stream) -> Protocol:
         if self._terminal is None and stream["end"]["how"] in ("closed", "error"):
-            last = stream["events"][-1:]
             self._notes.lost(
-                "terminal",
-                _end_of(stream),
-                "a terminal event (response.completed)",
-                "the end of the stream" + (f" after {last[0]['name'][:60]}" if last else " without any event"),
+                "terminal", _place_after(stream), say("a terminal event (response.completed)"), _end_of(stream)
             )
         return Protocol(
             dialect=self._dialect,
@@ -78,23 +75,22 @@ class ResponsesReader:
         if not event.whole or kind == event.name or not self._notes.first("type", "" if kind is None else "other"):
             return
         if kind is not None:
-            self._notes.fail(
-                "type", event, f"type {short(event.name)} in the data, as the event is called", short(kind)
-            )
+            expected = say("type {name} in the data, as the event is called", name=short(event.name))
+            self._notes.fail("type", event, expected, short(kind))
         else:
-            self._notes.fail("type", event, "a JSON object that names its type", short(event.raw))
+            self._notes.fail("type", event, say("a JSON object that names its type"), short(event.raw))
 
     def _beginning(self, event: Seen) -> None:
         if event.name == "response.created":
             if self._created is not None:
-                self._notes.warn("order", event, "response.created once", "it again")
+                self._notes.warn("order", event, say("response.created once"), say("it again"))
             self._created = self._created or response_of(event) or Response("", None, None, False)
         elif event.name == "response.in_progress":
             self._same_response(event)
         if not self._begun and event.name not in _OUTSET and (_of_an_answer(event) or event.name in PREAMBLE):
             self._begun = True
             if self._created is None and event.name not in FAILED:
-                self._notes.warn("order", event, "response.created first", event.name)
+                self._notes.warn("order", event, say("response.created first"), event.name)
 
     def _after_the_end(self, event: Seen) -> None:
         """A client leaves at the terminal event, so what follows is lost on it."""
@@ -102,12 +98,12 @@ class ResponsesReader:
         if self._notes.first("order", "after the end"):
             lost = _of_an_answer(event) and event.name not in TERMINAL
             note = self._notes.fail if lost else self._notes.warn
-            note("order", event, f"nothing after {self._terminal.name}", event.name[:60])
+            note("order", event, say("nothing after {event}", event=self._terminal.name), event.name[:60])
 
     def _same_response(self, event: Seen) -> None:
         found, first = response_of(event), self._created
         if found and first and found.id and first.id and found.id != first.id and self._notes.first("ids", "response"):
-            self._notes.fail("ids", event, f"the response's id {short(first.id)}", short(found.id))
+            self._notes.fail("ids", event, say("the response's id {id}", id=short(first.id)), short(found.id))
 
     # The end
 
@@ -129,11 +125,11 @@ class ResponsesReader:
             compare_output(self._notes, event, self._items.items, response.output)
 
     def _never_closed(self, event: Seen, item: Item, limited: Optional[bool]) -> None:
-        expected = f"response.output_item.done of {item.label} before the end"
+        expected = say("response.output_item.done of {item} before the end", item=item.label)
         # vLLM's harmony streams leave the item open that a limit cut: it is the last one.
         cut = limited is not False and item is self._items.items[-1]
         note = self._notes.warn if cut else self._notes.lost
-        note("pairing", event, expected, f"{event.name} without it")
+        note("pairing", event, expected, say("{event} without it", event=event.name))
 
 
 def _call(item: Item) -> Call:
@@ -148,6 +144,13 @@ def _of_an_answer(event: Seen) -> bool:
     return event.name in TERMINAL or event.name in _ITEMS or stem in CHANNELS or stem in PARTS
 
 
-def _end_of(stream: Stream) -> Seen:
+def _place_after(stream: Stream) -> Seen:
     """A place after the last event, for what did not come."""
     return Seen(len(stream["events"]), stream["end"]["t"], "", "", {}, True, False)
+
+
+def _end_of(stream: Stream) -> Words:
+    """The end of a stream without a terminal event, as a sentence says it."""
+    if not stream["events"]:
+        return say("the end of the stream without any event")
+    return say("the end of the stream after {event}", event=stream["events"][-1]["name"][:60])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional
 
+from ...words import say
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -20,7 +22,13 @@ class Deviation:
     @property
     def words(self) -> str:
         """One sentence; events are counted from one, as a report counts them."""
-        return f"event {self.index + 1} at {self.t:.3f} s: expected {self.expected}, saw {self.seen}"
+        return say(
+            "event {number} at {t:.3f} s: expected {expected}, saw {seen}",
+            number=self.index + 1,
+            t=self.t,
+            expected=self.expected,
+            seen=self.seen,
+        )
 
 
 class Tally(NamedTuple):
