@@ -6,6 +6,7 @@ from typing import Iterable, List
 
 from ..bundle import stream_name
 from ..store import Bundle, NotABundle
+from ..words import say
 from .causes import Weighed, shown, to_causes, weigh
 from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE, fix_fields
 from .checks import REST, SYMPTOMS, judge_rows
@@ -187,7 +188,7 @@ def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
         primary_cause=cause.rule.id,
         confidence=cause.claim.confidence,
         summary=cause.claim.summary,
-        next_step=cause.rule.fix.format(**fields),
+        next_step=say(cause.rule.fix, **fields),
         doubts=list(cause.claim.doubts),
     )
 
