@@ -23,8 +23,7 @@ def server_buffering(facts: Facts) -> Claim:
         return not_tested(say("no stream was sent"))
     late = [s for s in facts.sent if s.completed and s.arrival.pattern in HELD_BACK]
     if late:
-        debugging = _debugging(facts)
-        words = joined("; ", [_arrival(late[0]), debugging] if debugging else [_arrival(late[0])])
+        words = joined("; ", filter(None, [_arrival(late[0]), _debugging(facts)]))
         summary = say(
             "The server on {host} holds events back, on loopback too: {seen}", host=facts.run["host"], seen=words
         )
