@@ -82,10 +82,10 @@ def engine_dead(facts: Facts) -> Claim:
     cut = [s.name for s in bad if s.outcome in ("truncated", "failed")]
     died = {"server": facts.server_name, "host": facts.run["host"], "witnesses": joined("; ", witnesses)}
     if cut:
-        reason = joined("; ", [*witnesses, say("cut: {streams}", streams=", ".join(cut))])
+        reason = joined("; ", [*witnesses, say("cut: {cases}", cases=", ".join(cut))])
         summary = say(
-            "The engine core of {server} on {host} died in the middle of the stream {stream}: {witnesses}",
-            stream=cut[0],
+            "The engine core of {server} on {host} died in the middle of the stream {case}: {witnesses}",
+            case=cut[0],
             **died,
         )
     else:

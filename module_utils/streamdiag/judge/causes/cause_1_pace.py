@@ -30,8 +30,8 @@ def client_timeout(facts: Facts) -> Claim:
         )
     sent = late[0]
     words = say(
-        "{stream}: {silence:.0f} s of silence, and then it completed; {clocks}",
-        stream=sent.name,
+        "{case}: {silence:.0f} s of silence, and then it completed; {clocks}",
+        case=sent.name,
         silence=sent.silence.seconds if sent.silence else 0.0,
         clocks=clock_words(sent.standing),
     )
@@ -73,18 +73,16 @@ def slow_generation(facts: Facts) -> Claim:
 
 def _slow_words(sent: StreamFacts) -> Words:
     measured = {
-        "stream": sent.name,
+        "case": sent.name,
         "deltas": _deltas(sent),
         "seconds": sent.stream["end"]["t"],
         "silence": sent.silence.seconds if sent.silence else 0.0,
         "clocks": clock_words(sent.standing),
     }
     if sent.completed:
-        return say(
-            "{stream}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s; {clocks}", **measured
-        )
+        return say("{case}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s; {clocks}", **measured)
     return say(
-        "{stream}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s, "
+        "{case}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s, "
         "still flowing when the probe ended it; {clocks}",
         **measured,
     )
@@ -93,8 +91,8 @@ def _slow_words(sent: StreamFacts) -> Words:
 def _pauses(facts: Facts, late: List[Tuple[StreamFacts, str]]) -> Claim:
     sent, again = late[0]
     words = say(
-        "{stream}: nothing for {silence:.0f} s, the canary neither; {clocks}; {again}",
-        stream=sent.name,
+        "{case}: nothing for {silence:.0f} s, the canary neither; {clocks}; {again}",
+        case=sent.name,
         silence=sent.silence.seconds if sent.silence else 0.0,
         clocks=clock_words(sent.standing),
         again=again,

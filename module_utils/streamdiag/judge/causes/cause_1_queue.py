@@ -51,9 +51,9 @@ def _tokens(sent: StreamFacts) -> float:
 def _queue_words(sent: StreamFacts) -> Words:
     queue = gauges(sent)
     return say(
-        "{stream} waited {silence:.0f} s for its turn: {waiting:g} waiting, {running:g} running, "
+        "{case} waited {silence:.0f} s for its turn: {waiting:g} waiting, {running:g} running, "
         "{tokens:.0f} tokens were made for others",
-        stream=sent.name,
+        case=sent.name,
         silence=sent.silence.seconds if sent.silence else 0.0,
         waiting=max(sample.waiting for sample in queue),
         running=max(sample.running for sample in queue),
@@ -64,16 +64,16 @@ def _queue_words(sent: StreamFacts) -> Words:
 def _no_queue(sent: StreamFacts) -> Words:
     queue = gauges(sent)
     if not any(sample.waiting for sample in queue):
-        return say("{stream}: no other request was waiting in its silence", stream=sent.name)
+        return say("{case}: no other request was waiting in its silence", case=sent.name)
     if sent.silence is not None and began(sent.silence):
         return say(
-            "{stream}: requests wait, but it had its turn already: it fell silent after {after}",
-            stream=sent.name,
+            "{case}: requests wait, but it had its turn already: it fell silent after {after}",
+            case=sent.name,
             after=sent.silence.after,
         )
     if not _tokens(sent):
-        return say("{stream}: requests wait, but nobody gets a token", stream=sent.name)
-    return say("{stream}: requests wait, but not all the time, or a later one was served before it", stream=sent.name)
+        return say("{case}: requests wait, but nobody gets a token", case=sent.name)
+    return say("{case}: requests wait, but not all the time, or a later one was served before it", case=sent.name)
 
 
 def kv_cache_exhausted(facts: Facts) -> Claim:
@@ -92,8 +92,8 @@ def kv_cache_exhausted(facts: Facts) -> Claim:
         return ruled_out(_no_lack_of_room(silent[0]))
     usage = max((m.get("kv_cache_usage") or 0.0 for m in facts.metrics), default=0.0)
     words = say(
-        "{stream}: {waiting:g} waiting, none running, no token, KV cache {usage:.0%} full",
-        stream=stuck[0].name,
+        "{case}: {waiting:g} waiting, none running, no token, KV cache {usage:.0%} full",
+        case=stuck[0].name,
         waiting=gauges(stuck[0])[-1].waiting,
         usage=usage,
     )

@@ -50,7 +50,7 @@ def api_server_stalled(facts: Facts) -> Claim:
     if not health_silent(facts, sent):
         return _one_stands(facts, sent)
     reason = say(
-        "{stream}: silent after {last}, {seconds:.0f} s in all; /health was asked and silent too; {clocks}",
+        "{case}: silent after {last}, {seconds:.0f} s in all; /health was asked and silent too; {clocks}",
         **_waited(sent),
     )
     return Claim(CONFIRMED, reason, _none_runs(facts, _api_servers_halted(sent)))
@@ -59,7 +59,7 @@ def api_server_stalled(facts: Facts) -> Claim:
 def _waited(sent: StreamFacts) -> Dict[str, Any]:
     """How long a silent stream waited, after what, and what the processes did: fields of a sentence."""
     return {
-        "stream": sent.name,
+        "case": sent.name,
         "last": sent.silence.after if sent.silence else say("connect"),
         "seconds": sent.stream["end"]["t"],
         "clocks": clock_words(sent.standing),
@@ -94,17 +94,17 @@ def _one_stands(facts: Facts, sent: StreamFacts) -> Claim:
     """One of several: ``/health`` may have met another one."""
     one = _api_servers_halted(sent)[0]
     reason = say(
-        "{stream}: silent after {last}, {seconds:.0f} s in all; {clocks}; /health was answered, by another one",
+        "{case}: silent after {last}, {seconds:.0f} s in all; {clocks}; /health was answered, by another one",
         **_waited(sent),
     )
     summary = say(
-        "An API server of {server} on {host} stands: process {pid} is in state {state}, and {stream} fell silent; "
+        "An API server of {server} on {host} stands: process {pid} is in state {state}, and {case} fell silent; "
         "another one answers /health",
         server=facts.server_name,
         host=facts.run["host"],
         pid=one["pid"],
         state=one["state"],
-        stream=sent.name,
+        case=sent.name,
     )
     return Claim(CONFIRMED, reason, summary, about=(sent.name,))
 
@@ -117,8 +117,8 @@ def loop_blocks(sent: StreamFacts) -> bool:
 def _blocks_now_and_then(facts: Facts, blocked: List[StreamFacts]) -> Claim:
     sent = blocked[0]
     words = say(
-        "{stream}: {arrival}; /health took up to {seconds:.1f} s meanwhile",
-        stream=sent.name,
+        "{case}: {arrival}; /health took up to {seconds:.1f} s meanwhile",
+        case=sent.name,
         arrival=sent.arrival.words,
         seconds=slowest_health(sent),
     )
@@ -153,7 +153,7 @@ def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
     sent, about = found[0], names(found)
     standing = sent.standing
     if standing is None or sent.silence is None:
-        return Claim(POSSIBLE, say("{stream}: the silence was not sampled", stream=sent.name), about=about)
+        return Claim(POSSIBLE, say("{case}: the silence was not sampled", case=sent.name), about=about)
     reason = _what_stood(facts, sent, sent.silence, standing)
     summary = say(
         "The engine of {server} on {host} stopped stepping: {seen}",
@@ -173,8 +173,8 @@ def _stands(facts: Facts, found: List[StreamFacts]) -> Claim:
 
 def _what_stood(facts: Facts, sent: StreamFacts, silence: Silence, standing: Standing) -> Words:
     silent = say(
-        "{stream}: {silence:.0f} s of silence after {after}",
-        stream=sent.name,
+        "{case}: {silence:.0f} s of silence after {after}",
+        case=sent.name,
         silence=silence.seconds,
         after=silence.after,
     )
@@ -252,15 +252,15 @@ def _stacks(facts: Facts) -> Tuple[bool, bool]:
 def _one_of_several(facts: Facts, begun: List[StreamFacts], sign: Words) -> Claim:
     """With data parallelism the canary may have met another engine than the stream."""
     sent = begun[0]
-    met = {"stream": sent.name, "sign": sign, "engines": engines(facts)}
+    met = {"case": sent.name, "sign": sign, "engines": engines(facts)}
     if not halted(sent.standing):
         reason = say(
-            "{stream} stood, and {sign}, but the server has {engines} engines: the one that has the stream may stand",
+            "{case} stood, and {sign}, but the server has {engines} engines: the one that has the stream may stand",
             **met,
         )
         return Claim(POSSIBLE, reason, about=names(begun))
     words = say(
-        "{stream} stood, and {sign}, but the server has {engines} engines: {clocks}",
+        "{case} stood, and {sign}, but the server has {engines} engines: {clocks}",
         clocks=clock_words(sent.standing),
         **met,
     )

@@ -36,7 +36,7 @@ def runaway_reasoning(facts: Facts) -> Claim:
     words = joined("; ", [_thought_words(s) for s in long or endless])
     ended = next((s.name for s in asked if _went_beyond(s)), "")
     if ended:
-        reason = say("{seen}; but {stream} came to the end of its reasoning", seen=words, stream=ended)
+        reason = say("{seen}; but {case} came to the end of its reasoning", seen=words, case=ended)
         return Claim(POSSIBLE, reason, about=names(endless))
     if not looping and not long:
         return Claim(POSSIBLE, say("{seen}; that may just be a long thought", seen=words), about=names(endless))
@@ -84,8 +84,8 @@ def _thought_words(sent: StreamFacts) -> Words:
     else:
         end = say("cut by its own limit of {asked}", asked=asked)
     return say(
-        "{stream}: {tokens} tokens of reasoning and no word of an answer, {end}",
-        stream=sent.name,
+        "{case}: {tokens} tokens of reasoning and no word of an answer, {end}",
+        case=sent.name,
         tokens=_thought(sent),
         end=end,
     )
@@ -110,13 +110,13 @@ def reasoning_hidden(facts: Facts) -> Claim:
         return Claim(CONFIRMED if hidden else LIKELY, words, summary, "high" if hidden else "medium", about=about)
     if not whole:
         return not_tested(say("no stream without tools came to its end"))
-    return ruled_out(say("what was made was shown: {streams}", streams=", ".join(names(whole))))
+    return ruled_out(say("what was made was shown: {cases}", cases=", ".join(names(whole))))
 
 
 def _thinks(sent: StreamFacts) -> Words:
     return say(
-        "{stream}: {tokens:.0f} tokens in {silence:.0f} s of silence, and more to the very end of it",
-        stream=sent.name,
+        "{case}: {tokens:.0f} tokens in {silence:.0f} s of silence, and more to the very end of it",
+        case=sent.name,
         tokens=sent.unseen or 0,
         silence=sent.silence.seconds if sent.silence else 0.0,
     )

@@ -37,7 +37,7 @@ def tool_call_withheld(facts: Facts) -> Claim:
         return ruled_out(say("the stream without tools shows no answer either"))
     found = [s for s in asked if _kept(facts, s)]
     if not found:
-        return ruled_out(say("what was made with tools was shown: {streams}", streams=", ".join(names(asked))))
+        return ruled_out(say("what was made with tools was shown: {cases}", cases=", ".join(names(asked))))
     sent = found[0]
     words = _kept_words(facts, sent)
     summary = say("The server on {host} does not pass tool calls on: {seen}", host=facts.run["host"], seen=words)
@@ -49,8 +49,8 @@ def tool_call_withheld(facts: Facts) -> Claim:
 
 def _kept_words(facts: Facts, sent: StreamFacts) -> Words:
     words = say(
-        "{stream}: {tokens:.0f} tokens, no call, no text, {end}; simple came whole",
-        stream=sent.name,
+        "{case}: {tokens:.0f} tokens, no call, no text, {end}; simple came whole",
+        case=sent.name,
         tokens=_kept(facts, sent),
         end=say("then it completed") if sent.completed else say("and the stream stays silent"),
     )
@@ -107,8 +107,8 @@ def awaiting_tool_output(facts: Facts) -> Claim:
     standing = sent.standing
     lives = standing is not None and (standing.canary_progressed or bool(standing.tokens))
     silence = say(
-        "{stream}: {silence:.0f} s of silence after a whole call of {tool}",
-        stream=sent.name,
+        "{case}: {silence:.0f} s of silence after a whole call of {tool}",
+        case=sent.name,
         silence=sent.silence.seconds if sent.silence else 0.0,
         tool=sent.protocol.calls[-1].name,
     )
@@ -158,14 +158,14 @@ def no_heartbeat(facts: Facts) -> Claim:
     seconds = sent.silence.seconds if sent.silence else 0.0
     if not promised:
         reason = say(
-            "{stream}: no ping in a silence of {silence:.0f} s; upstream vLLM sends none on /v1/responses",
-            stream=sent.name,
+            "{case}: no ping in a silence of {silence:.0f} s; upstream vLLM sends none on /v1/responses",
+            case=sent.name,
             silence=seconds,
         )
         return Claim(POSSIBLE, reason)
     words = say(
-        "{stream}: no ping in a silence of {silence:.0f} s, due every {interval:.0f} s",
-        stream=sent.name,
+        "{case}: no ping in a silence of {silence:.0f} s, due every {interval:.0f} s",
+        case=sent.name,
         silence=seconds,
         interval=interval,
     )

@@ -51,16 +51,16 @@ def _kept_for_good(facts: Facts, kept: List[StreamFacts]) -> Claim:
     sent, about = kept[0], names(kept)
     beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
     words = say(
-        "{stream}: {tokens:.0f} tokens were made in its silence and never sent; {clocks}",
-        stream=sent.name,
+        "{case}: {tokens:.0f} tokens were made in its silence and never sent; {clocks}",
+        case=sent.name,
         tokens=held(sent),
         clocks=clock_words(sent.standing),
     )
     if beside:
         words = say(
-            "{seen}; {streams} came whole, so it is the stream of /v1/responses that is held",
+            "{seen}; {cases} came whole, so it is the stream of /v1/responses that is held",
             seen=words,
-            streams=joined(say(" and "), beside),
+            cases=joined(say(" and "), beside),
         )
     summary = say("The API server on {host} keeps what the engine made: {seen}", host=facts.run["host"], seen=words)
     if works_on(facts, sent):
@@ -75,8 +75,8 @@ def _kept_for_good(facts: Facts, kept: List[StreamFacts]) -> Claim:
 def _left_open(facts: Facts, open_: List[StreamFacts]) -> Claim:
     sent, about = open_[0], names(open_)
     words = say(
-        "{stream}: {silence:.0f} s of silence after {after}; the engine answered a canary, and has nothing to do",
-        stream=sent.name,
+        "{case}: {silence:.0f} s of silence after {after}; the engine answered a canary, and has nothing to do",
+        case=sent.name,
         silence=sent.silence.seconds if sent.silence else 0.0,
         after=sent.silence.after if sent.silence else say("the start"),
     )
@@ -106,7 +106,7 @@ def proxy_buffering(facts: Facts) -> Claim:
     found = [(s, words) for s, words in held_back if words]
     if not found:
         return ruled_out(
-            say("public streams arrive as those on loopback: {streams}", streams=", ".join(names(facts.public)))
+            say("public streams arrive as those on loopback: {cases}", cases=", ".join(names(facts.public)))
         )
     sent, words = found[0]
     about = names(s for s, _words in found)
@@ -134,8 +134,8 @@ def _held_outside(loopback: StreamFacts, sent: StreamFacts) -> Words:
     compressed = [f"content-encoding {encoding}"] if encoding else []
     if sent.stalled and sent.stream["t_connect"] is not None and not sent.afar:
         silence = say(
-            "{stream}: {silence:.0f} s of silence, while {loopback} came whole on loopback",
-            stream=sent.name,
+            "{case}: {silence:.0f} s of silence, while {loopback} came whole on loopback",
+            case=sent.name,
             silence=sent.silence.seconds if sent.silence else 0.0,
             loopback=loopback.name,
         )
@@ -152,7 +152,7 @@ def proxy_interference(facts: Facts) -> Claim:
     spoilt = [(s, _spoilt(s)) for s in _through_the_proxy(facts)]
     found = [(s, words) for s, words in spoilt if words]
     if not found:
-        return ruled_out(say("public streams are whole: {streams}", streams=", ".join(names(facts.public))))
+        return ruled_out(say("public streams are whole: {cases}", cases=", ".join(names(facts.public))))
     sent, words = found[0]
     about = names(s for s, _words in found)
     summary = say(
@@ -169,8 +169,8 @@ def _spoilt(sent: StreamFacts) -> Words:
     """In words how a public stream is refused, cut or damaged, else NOTHING."""
     if sent.outcome in ("truncated", "failed", "rejected", "unreachable"):
         return say(
-            "{stream} {ended} after {seconds:.1f} s ({how}); simple came whole on loopback",
-            stream=sent.name,
+            "{case} {ended} after {seconds:.1f} s ({how}); simple came whole on loopback",
+            case=sent.name,
             ended=ENDED[sent.outcome],
             seconds=sent.stream["end"]["t"],
             how=how_it_ended(sent.stream),
@@ -178,7 +178,7 @@ def _spoilt(sent: StreamFacts) -> Words:
     fail = sent.protocol.first_fail
     if not sent.completed or not fail:
         return NOTHING
-    return say("{stream}: {deviation}; on loopback the events are whole", stream=sent.name, deviation=fail.words)
+    return say("{case}: {deviation}; on loopback the events are whole", case=sent.name, deviation=fail.words)
 
 
 def _pair(facts: Facts) -> Tuple[Optional[StreamFacts], Words]:

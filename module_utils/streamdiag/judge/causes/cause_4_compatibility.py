@@ -81,18 +81,18 @@ def _filtered(sent: StreamFacts, beside: List[str]) -> Words:
     if held(sent):
         words = say("{seen}, while {tokens:.0f} tokens were made", seen=words, tokens=held(sent))
     if beside:
-        words = say("{seen}; {streams} came whole", seen=words, streams=joined(say(" and "), beside))
+        words = say("{seen}; {cases} came whole", seen=words, cases=joined(say(" and "), beside))
     return words
 
 
 def _shown(sent: StreamFacts) -> Words:
     events = acting_events(sent.stream)
     if not events:
-        return say("{stream} got not one event", stream=sent.name)
+        return say("{case} got not one event", case=sent.name)
     last = name_of(events[-1])
     if len(events) == 1:
-        return say("{stream} got 1 event up to {last}", stream=sent.name, last=last)
-    return say("{stream} got {count} events up to {last}", stream=sent.name, count=len(events), last=last)
+        return say("{case} got 1 event up to {last}", case=sent.name, last=last)
+    return say("{case} got {count} events up to {last}", case=sent.name, count=len(events), last=last)
 
 
 def _cut_short(sent: StreamFacts) -> bool:

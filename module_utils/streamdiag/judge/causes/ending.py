@@ -30,16 +30,16 @@ def stream_truncated(facts: Facts) -> Claim:
     last = name_of(events[-1]) if events else say("the headers")
     log = _last_words(facts, cut[0])
     reason = say(
-        "{stream} ended after {last}: {how}; {log}",
-        stream=cut[0].name,
+        "{case} ended after {last}: {how}; {log}",
+        case=cut[0].name,
         last=last,
         how=cut[0].stream["end"]["reason"],
         log=log,
     )
     summary = say(
-        "The server on {host} cuts streams: {stream} ended after {last} without a terminal event; {log}",
+        "The server on {host} cuts streams: {case} ended after {last} without a terminal event; {log}",
         host=facts.run["host"],
-        stream=cut[0].name,
+        case=cut[0].name,
         last=last,
         log=log,
     )
@@ -72,8 +72,8 @@ def output_limit(facts: Facts) -> Claim:
     short = [s for s in told if cut_early(s.stream)]
     if short:
         words = say(
-            "{stream}: asked for {asked} tokens, cut after {used} by a token limit",
-            stream=short[0].name,
+            "{case}: asked for {asked} tokens, cut after {used} by a token limit",
+            case=short[0].name,
             asked=tokens_asked(short[0].stream),
             used=tokens_used(short[0].stream),
         )
@@ -96,7 +96,7 @@ def protocol_violation(facts: Facts) -> Claim:
         return Claim(CONFIRMED, words, summary, about=names(wrong))
     if not done:
         return not_tested(say("no stream completed"))
-    return ruled_out(say("the events of {streams} are in order", streams=", ".join(names(done))))
+    return ruled_out(say("the events of {cases} are in order", cases=", ".join(names(done))))
 
 
 def _breaks(sent: StreamFacts) -> str:

@@ -22,7 +22,7 @@ def network_stall(facts: Facts) -> Claim:
     if here is None or not here.completed:
         return ruled_out(say("the host itself does not get it whole through the public URL"))
     words = say(
-        "{stream}: {how}; {here}, from the host itself, came whole", stream=sent.name, how=_how(sent), here=here.name
+        "{case}: {how}; {here}, from the host itself, came whole", case=sent.name, how=_how(sent), here=here.name
     )
     about = names(bad)
     if sent.outcome not in ("stalled", "truncated"):

@@ -124,11 +124,10 @@ def other_addresses(facts: Facts) -> List[str]:
 def auth_rejected(facts: Facts) -> Claim:
     """HTTP 401 or 403: the server wants a key that we do not have. Not a hang."""
     refuses = template(
-        "The server on {host} refuses the API key that was given: HTTP {status} to the case {stream}: {message}"
+        "The server on {host} refuses the API key that was given: HTTP {status} to the case {case}: {message}"
     )
     wants = template(
-        "The server on {host} wants an API key that this run does not have: "
-        "HTTP {status} to the case {stream}: {message}"
+        "The server on {host} wants an API key that this run does not have: HTTP {status} to the case {case}: {message}"
     )
     return _rejected(facts, (401, 403), refuses if facts.target.get("api_key_given", False) else wants)
 
@@ -136,12 +135,12 @@ def auth_rejected(facts: Facts) -> Claim:
 def request_rejected(facts: Facts) -> Claim:
     """Any other 4xx: the request is refused at once. Not a hang."""
     others = tuple(code for code in range(400, 500) if code not in (401, 403))
-    rejects = template("The server on {host} rejects the request: HTTP {status} to the case {stream}: {message}")
+    rejects = template("The server on {host} rejects the request: HTTP {status} to the case {case}: {message}")
     return _rejected(facts, others, rejects)
 
 
 def _rejected(facts: Facts, statuses: tuple[int, ...], summary: str) -> Claim:
-    """``summary``: the template of the verdict, with ``host``, ``status``, ``stream`` and ``message``."""
+    """``summary``: the template of the verdict, with ``host``, ``status``, ``case`` and ``message``."""
     answered = [s for s in facts.sent if s.stream["http_status"] is not None]
     if not answered:
         return not_tested(say("no request was answered"))
@@ -153,11 +152,11 @@ def _rejected(facts: Facts, statuses: tuple[int, ...], summary: str) -> Claim:
         return ruled_out(say("no request was refused with {codes}", codes=codes))
     about = names(s for s in answered if s.stream["http_status"] in statuses)
     said = {
-        "stream": refused[0].name,
+        "case": refused[0].name,
         "status": refused[0].stream["http_status"],
         "message": _server_words(refused[0]) or say("without a word"),
     }
-    reason = say("{stream}: HTTP {status}: {message}", **said)
+    reason = say("{case}: HTTP {status}: {message}", **said)
     return Claim(CONFIRMED, reason, say(summary, host=facts.run["host"], **said), about=about)
 
 
