@@ -53,7 +53,7 @@ def as_words(text: str) -> Words:
 
 
 #: Where a sentence may be and none is.
-NOTHING = joined("", ())
+NOTHING = as_words("")
 
 
 def template(text: str) -> str:
