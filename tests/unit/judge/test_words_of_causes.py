@@ -8,12 +8,31 @@ from streamdiag.judge.assess import assess
 from streamdiag.judge.causes import weigh
 from streamdiag.judge.facts import gather
 from streamdiag.words import Words, in_language
-from tests.unit.judge.bundles import EXPECTED, bundle, chat, nothing_sent, real, stalled, target
+from tests.unit.judge.bundles import (
+    CUT,
+    EXPECTED,
+    asked,
+    bundle,
+    chat,
+    machine,
+    no_answer,
+    nothing_sent,
+    real,
+    reasoning_events,
+    rejected,
+    stalled,
+    stream,
+    target,
+    used,
+)
+from tests.unit.judge.stream_rules import HELD_TO_THE_END, ON, kept
 from tests.unit.judge.test_causes import FIRST, RULES
 from tests.unit.judge.test_masked import ENGINE_LIVES, ENGINE_STANDS
 
 TRIED = {"change": "compat_off", "summary": "fixed: 5 of 5 before, 0 of 5 after", "failing": []}
 BROKEN = {"how": "broken", "t": 0.1, "reason": "KeyError: 'x'", "deadline": ""}
+NOT_HTTP = stream("simple", [], how="error", t=0.1, t_headers=None, http_status=None, response_headers={})
+MUTE = {"endpoints": {"/health": no_answer("RemoteProtocolError: illegal status line")}}
 JUDGED = {
     **{f"real: {condition}": real(condition) for condition in EXPECTED},
     **{f"rule: {name}": one for name, (one, _cause, _state) in RULES.items()},
@@ -25,6 +44,13 @@ JUDGED = {
     "an audit: fixed": bundle(stalled(), experiment={**TRIED, "conclusion": "fixed", "fixed": ["simple"]}),
     "an audit: flaky": bundle(
         stalled(), chat(), experiment={**TRIED, "conclusion": "flaky", "fixed": [], "failing": ["simple"]}
+    ),
+    "a key that is refused": bundle(rejected(401, "no"), target=target(api_key_given=True)),
+    "no HTTP server": bundle(NOT_HTTP, target=target(**MUTE), machine=machine(**MUTE)),
+    "response logging": bundle(HELD_TO_THE_END, target=target(environment={"VLLM_DEBUG_LOG_API_SERVER_RESPONSE": "1"})),
+    "not one event": bundle(kept(events=[]), **ON),
+    "a thought without a limit": bundle(
+        stream("codex", reasoning_events(deltas=600, **used(600, CUT)), **asked(None)),
     ),
     "no systemd": bundle(stalled(), target=target(unit={"state": "absent", "reason": "no systemd"})),
 }
