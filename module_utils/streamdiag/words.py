@@ -47,6 +47,20 @@ def joined(separator: str, parts: Iterable[str]) -> Words:
     return say(template, **values)
 
 
+def as_words(text: str) -> Words:
+    """``text`` itself where it is ``Words``; anything else is data, and stays as it is in every language."""
+    return text if isinstance(text, Words) else joined("", (text,))
+
+
+#: Where a sentence may be and none is.
+NOTHING = as_words("")
+
+
+def template(text: str) -> str:
+    """``text`` itself. Marks a template that gets its values elsewhere, so that it is found for translation."""
+    return text
+
+
 def in_language(text: Any, gettext: GetText) -> Any:
     """``text`` as ``gettext``'s language says it, where it is ``Words``; anything else as it is."""
     if not isinstance(text, Words):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from streamdiag.words import Words, in_language, joined, put_together, say, taken_apart
+from streamdiag.words import NOTHING, Words, as_words, in_language, joined, put_together, say, taken_apart, template
 
 RUSSIAN = {
     "{case} fell silent for {seconds:.1f} s": "тишина в {case}: {seconds:.1f} сек",
@@ -58,3 +58,21 @@ def test_it_survives_a_file():
     assert again == said
     assert in_language(again, russian) == "тишина в simple: 6.2 сек; {data}"
     assert put_together(taken_apart("plain {text}")) == "plain {text}"
+
+
+def test_data_alone_is_a_sentence_that_stays_as_it_is():
+    said = as_words("nothing moves {0}")
+    assert isinstance(said, Words)
+    assert in_language(said, russian) == "nothing moves {0}"
+    assert in_language(as_words(say("nothing moves")), russian) == "ничего не движется"
+
+
+def test_where_no_sentence_is_none_is_in_any_language():
+    assert not NOTHING and isinstance(NOTHING, Words)
+    catalogue = {"": "its header, as gettext has it"}
+    assert in_language(NOTHING, lambda one: catalogue.get(one, one)) == ""
+
+
+def test_a_marked_template_is_said_later():
+    marked = template("{case} fell silent for {seconds:.1f} s")
+    assert in_language(say(marked, case="simple", seconds=6.24), russian) == "тишина в simple: 6.2 сек"

@@ -213,7 +213,7 @@ def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
         confidence=cause.claim.confidence,
         summary=cause.claim.summary,
         said=taken_apart(cause.claim.summary),
-        next_step=cause.rule.fix.format(**fields),
+        next_step=say(cause.rule.fix, **fields),
         doubts=list(cause.claim.doubts),
     )
 

@@ -114,7 +114,8 @@ def _failed(event: Event) -> Optional[_Error]:
     error = response.get("error")
     if not isinstance(error, dict):
         return _Error("response.failed event received", False)
-    return _Error(str(error.get("message") or "")[:200], error.get("code") in _FATAL_CODES)
+    code = error.get("code")
+    return _Error(str(error.get("message") or "")[:200], isinstance(code, str) and code in _FATAL_CODES)
 
 
 def _incomplete_reason(event: Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
+from ...words import as_words, say
 from ..facts import Facts
 from ..result import Cause, Check
 from . import (
@@ -84,9 +85,11 @@ def weigh(facts: Facts) -> List[Weighed]:
     for id_ in ORDER:
         rule = _BY_ID[id_]
         try:
-            claim = not_tested(facts.probe_broke) if facts.probe_broke else rule.judge(facts)
+            claim = not_tested(as_words(facts.probe_broke)) if facts.probe_broke else rule.judge(facts)
         except Exception as broken:  # a bug in one rule must not cost the verdict
-            claim = Claim(NOT_TESTED, f"the rule itself broke: {type(broken).__name__}: {broken}")
+            claim = not_tested(
+                say("the rule itself broke: {error}: {message}", error=type(broken).__name__, message=str(broken))
+            )
         found.append(Weighed(rule, claim))
     return found
 
@@ -122,7 +125,7 @@ def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str
             if claim.state in ("confirmed", "likely", "possible")
             else [],
             evidence_against=_rows(rule.against, checks, ("pass",)) if claim.state != NOT_TESTED else [],
-            fix=rule.fix.format(**fields),
+            fix=say(rule.fix, **fields),
         )
         for rule, claim in weighed
     ]

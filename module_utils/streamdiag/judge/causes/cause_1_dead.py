@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Set
 
+from ...words import Words, as_words, joined, say, template
 from ..earlier import old_until
 from ..facts import Facts, StreamFacts
 from ..logs import Seen
@@ -56,36 +57,40 @@ def _works_all_the_same(facts: Facts, harmed: List[StreamFacts]) -> str:
 def engine_dead(facts: Facts) -> Claim:
     """The engine core process died: its lines in the journal, its process gone, ``/health`` 503."""
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     bad = _harmed(facts)
     if not bad:
-        return ruled_out("no stream failed that a dead engine could explain")
+        return ruled_out(say("no stream failed that a dead engine could explain"))
     stop = stopped_in_order(facts, bad[0])
     if stop and bad[0].outcome == "truncated":
-        return ruled_out(f"the unit was being stopped in order: {stop[:200]}")
-    witnesses: List[str] = []
+        return ruled_out(say("the unit was being stopped in order: {line}", line=stop[:200]))
+    witnesses: List[Words] = []
     lines = _fatal(facts, "engine_dead")
     if lines is not None:
-        witnesses.append("journal: {}".format(" ".join(lines.lines[0]["text"].split())[:200]))
+        witnesses.append(say("journal: {line}", line=" ".join(lines.lines[0]["text"].split())[:200]))
     gone = _engine_gone(facts)
     if gone:
-        witnesses.append(f"gone since the streams began: {gone}")
+        witnesses.append(say("gone since the streams began: {processes}", processes=gone))
     codes = {endpoint["http_status"] for _file, endpoint in facts.endpoints("/health")}
     codes |= {int(code) for s in facts.sent if s.standing for code in s.standing.health if code.isdigit()}
     if 503 in codes:
-        witnesses.append("/health answered 503")
+        witnesses.append(say("/health answered 503"))
     if not witnesses:
         if facts.logs.unreadable and facts.all_unreachable:
-            return not_tested("journal: " + facts.logs.unreadable)
-        return ruled_out("no trace of a dead engine: its processes are there, /health is not 503")
+            return not_tested(say("journal: {why}", why=facts.logs.unreadable))
+        return ruled_out(say("no trace of a dead engine: its processes are there, /health is not 503"))
     cut = [s.name for s in bad if s.outcome in ("truncated", "failed")]
-    reason = "; ".join(witnesses) + ("; cut: " + ", ".join(cut) if cut else "")
-    summary = "The engine core of {} on {} died{}: {}".format(
-        facts.server_name,
-        facts.run["host"],
-        f" in the middle of the stream {cut[0]}" if cut else "",
-        "; ".join(witnesses),
-    )
+    died = {"server": facts.server_name, "host": facts.run["host"], "witnesses": joined("; ", witnesses)}
+    if cut:
+        reason = joined("; ", [*witnesses, say("cut: {cases}", cases=", ".join(cut))])
+        summary = say(
+            "The engine core of {server} on {host} died in the middle of the stream {case}: {witnesses}",
+            case=cut[0],
+            **died,
+        )
+    else:
+        reason = joined("; ", witnesses)
+        summary = say("The engine core of {server} on {host} died: {witnesses}", **died)
     # Last words without an orderly stop, and nothing listens since: vLLM 0.32 then exits with status 0, so that systemd
     # neither restarts the unit nor calls it failed.
     down = lines is not None and facts.all_unreachable
@@ -100,17 +105,22 @@ def out_of_memory(facts: Facts) -> Claim:
     lines = _fatal(facts, "out_of_memory")
     harmed = _harmed(facts)
     if not harmed:
-        return _nothing_to_explain(facts, "a lack of memory")
+        return _nothing_to_explain(facts, say("no stream failed that a lack of memory could explain"))
     if ours or lines is not None:
         text = ours[0]["text"] if ours else (lines.lines[0]["text"] if lines else "")
         works = _works_all_the_same(facts, harmed)
         if works:
-            return Claim(POSSIBLE, f"{text.strip()[:300]}; but {works}")
-        summary = "{} on {} ran out of memory: {}".format(facts.server_name, facts.run["host"], text.strip()[:200])
-        return Claim(CONFIRMED, text.strip()[:300], summary)
+            return Claim(POSSIBLE, say("{line}; but {sign}", line=text.strip()[:300], sign=works))
+        summary = say(
+            "{server} on {host} ran out of memory: {line}",
+            server=facts.server_name,
+            host=facts.run["host"],
+            line=text.strip()[:200],
+        )
+        return Claim(CONFIRMED, as_words(text.strip()[:300]), summary)
     if facts.logs.unreadable or facts.logs.kernel_unreadable:
-        return not_tested(facts.logs.unreadable or facts.logs.kernel_unreadable)
-    return ruled_out("neither the journal nor the kernel log names it")
+        return not_tested(as_words(facts.logs.unreadable or facts.logs.kernel_unreadable))
+    return ruled_out(say("neither the journal nor the kernel log names it"))
 
 
 def _is_ours(text: str, facts: Facts) -> bool:
@@ -143,7 +153,7 @@ def gpu_fault(facts: Facts) -> Claim:
     """A CUDA error or an Xid in the window, or a GPU that is lost."""
     harmed = _harmed(facts)
     if not harmed:
-        return _nothing_to_explain(facts, "a GPU")
+        return _nothing_to_explain(facts, say("no stream failed that a GPU could explain"))
     lines = _fatal(facts, "cuda_error", "nccl") or _xid(facts)
     gpus = facts.machine.get("gpus", {})
     lost = [gpu.get("lost", "") for gpu in gpus.get("gpus", []) if gpu.get("lost")]
@@ -151,11 +161,13 @@ def gpu_fault(facts: Facts) -> Claim:
         text = lines.lines[0]["text"].strip() if lines is not None else lost[0]
         works = _works_all_the_same(facts, harmed)
         if works:
-            return Claim(POSSIBLE, f"{text[:300]}; but {works}")
-        return Claim(CONFIRMED, text[:300], "A GPU of {} failed: {}".format(facts.run["host"], text[:200]))
+            return Claim(POSSIBLE, say("{line}; but {sign}", line=text[:300], sign=works))
+        summary = say("A GPU of {host} failed: {line}", host=facts.run["host"], line=text[:200])
+        return Claim(CONFIRMED, as_words(text[:300]), summary)
     if gpus.get("state") != "ok" or facts.logs.kernel_unreadable:
-        return not_tested(gpus.get("reason") or facts.logs.kernel_unreadable or "the GPUs were not looked at")
-    return ruled_out("no CUDA error, no Xid, every GPU answers")
+        why = gpus.get("reason") or facts.logs.kernel_unreadable or say("the GPUs were not looked at")
+        return not_tested(as_words(why))
+    return ruled_out(say("no CUDA error, no Xid, every GPU answers"))
 
 
 def _xid(facts: Facts) -> Optional[Seen]:
@@ -170,10 +182,10 @@ def _pids(text: str) -> Set[str]:
     return set(re.findall(r"\bpid=(\d+)", text))
 
 
-def _nothing_to_explain(facts: Facts, what: str) -> Claim:
+def _nothing_to_explain(facts: Facts, reason: Words) -> Claim:
     if not facts.sent:
-        return not_tested("no stream was sent")
-    return ruled_out(f"no stream failed that {what} could explain")
+        return not_tested(say("no stream was sent"))
+    return ruled_out(reason)
 
 
 RULES = (
@@ -183,7 +195,9 @@ RULES = (
         out_of_memory,
         ("step-1", "step-2", "check-1"),
         ("step-2",),
-        "Give it less to hold (--gpu-memory-utilization, --max-model-len, --max-num-seqs) or more memory. {restart}",
+        template(
+            "Give it less to hold (--gpu-memory-utilization, --max-model-len, --max-num-seqs) or more memory. {restart}"
+        ),
     ),
     Rule(
         "gpu_fault",
@@ -191,7 +205,7 @@ RULES = (
         gpu_fault,
         ("step-1", "step-2", "check-2"),
         ("check-2",),
-        "Look up the Xid, drain the host and reset or replace the GPU before the server is started again.",
+        template("Look up the Xid, drain the host and reset or replace the GPU before the server is started again."),
     ),
     Rule(
         "engine_dead",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+from ...words import Words, say, template
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import flows
 from ..tokens import tokens_used
@@ -21,16 +22,25 @@ def client_timeout(facts: Facts) -> Claim:
     limit = facts.setting("client_timeout", CLIENT_TIMEOUT)
     done = [s for s in facts.sent if s.completed]
     if not done:
-        return not_tested("no stream completed")
+        return not_tested(say("no stream completed"))
     late = [s for s in done if s.silence is not None and s.silence.seconds > limit]
     if not late:
-        return ruled_out(f"no stream that completed was silent for {limit:.0f} s, as long as clients wait")
+        return ruled_out(
+            say("no stream that completed was silent for {limit:.0f} s, as long as clients wait", limit=limit)
+        )
     sent = late[0]
-    silence = sent.silence.seconds if sent.silence else 0.0
-    words = f"{sent.name}: {silence:.0f} s of silence, and then it completed; {clock_words(sent.standing)}"
-    summary = (
-        f"The streams on {facts.run['host']} complete, but later than clients wait: {words}. A client that gives up "
-        f"after {limit:.0f} s sees a hang"
+    words = say(
+        "{case}: {silence:.0f} s of silence, and then it completed; {clocks}",
+        case=sent.name,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+        clocks=clock_words(sent.standing),
+    )
+    summary = say(
+        "The streams on {host} complete, but later than clients wait: {seen}. "
+        "A client that gives up after {limit:.0f} s sees a hang",
+        host=facts.run["host"],
+        seen=words,
+        limit=limit,
     )
     return Claim(CONFIRMED, words, summary, about=names(late))
 
@@ -43,31 +53,56 @@ def slow_generation(facts: Facts) -> Claim:
         return _pauses(facts, late)
     moving = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not moving:
-        return not_tested("no stream completed") if facts.sent else not_tested("no stream was sent")
+        return not_tested(say("no stream completed") if facts.sent else say("no stream was sent"))
     quiet = [s for s in moving if s.silence is not None and s.silence.seconds > SLOW and not _explained(facts, s)]
     long = [s for s in moving if s.stream["end"]["t"] > limit and _pace(s) < BRISK and not _explained(facts, s)]
     if not quiet and not long:
-        return ruled_out(f"no silence over {SLOW:.0f} s, and nothing under {BRISK:.0f} tokens/s for {limit:.0f} s")
-    sent = (quiet or long)[0]
-    seconds, silence = sent.stream["end"]["t"], sent.silence.seconds if sent.silence else 0.0
-    words = "{}: {} deltas in {:.0f} s, longest silence {:.0f} s{}; {}".format(
-        sent.name,
-        _deltas(sent),
-        seconds,
-        silence,
-        "" if sent.completed else ", still flowing when the probe ended it",
-        clock_words(sent.standing),
-    )
-    summary = f"The streams on {facts.run['host']} are slow, not hung: {words}"
+        return ruled_out(
+            say(
+                "no silence over {slow:.0f} s, and nothing under {brisk:.0f} tokens/s for {limit:.0f} s",
+                slow=SLOW,
+                brisk=BRISK,
+                limit=limit,
+            )
+        )
+    words = _slow_words((quiet or long)[0])
+    summary = say("The streams on {host} are slow, not hung: {seen}", host=facts.run["host"], seen=words)
     about = names([*quiet, *long])
     return Claim(CONFIRMED if long else LIKELY, words, summary, "high" if long else "medium", about=about)
 
 
+def _slow_words(sent: StreamFacts) -> Words:
+    measured = {
+        "case": sent.name,
+        "deltas": _deltas(sent),
+        "seconds": sent.stream["end"]["t"],
+        "silence": sent.silence.seconds if sent.silence else 0.0,
+        "clocks": clock_words(sent.standing),
+    }
+    if sent.completed:
+        return say("{case}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s; {clocks}", **measured)
+    return say(
+        "{case}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s, "
+        "still flowing when the probe ended it; {clocks}",
+        **measured,
+    )
+
+
 def _pauses(facts: Facts, late: List[Tuple[StreamFacts, str]]) -> Claim:
     sent, again = late[0]
-    silence = sent.silence.seconds if sent.silence else 0.0
-    words = f"{sent.name}: nothing for {silence:.0f} s, the canary neither; {clock_words(sent.standing)}; {again}"
-    summary = f"The engine of {facts.server_name} on {facts.run['host']} pauses, and goes on: {words}"
+    words = say(
+        "{case}: nothing for {silence:.0f} s, the canary neither; {clocks}; {again}",
+        case=sent.name,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+        clocks=clock_words(sent.standing),
+        again=again,
+    )
+    summary = say(
+        "The engine of {server} on {host} pauses, and goes on: {seen}",
+        server=facts.server_name,
+        host=facts.run["host"],
+        seen=words,
+    )
     return Claim(LIKELY, words, summary, "medium", about=names(s for s, _again in late))
 
 
@@ -93,7 +128,9 @@ RULES = (
         client_timeout,
         ("symptom-silence", "step-5"),
         ("symptom-silence",),
-        "Give clients a longer idle timeout (Codex: stream_idle_timeout_ms), and the server less to do at once.",
+        template(
+            "Give clients a longer idle timeout (Codex: stream_idle_timeout_ms), and the server less to do at once."
+        ),
     ),
     Rule(
         "slow_generation",
@@ -101,6 +138,6 @@ RULES = (
         slow_generation,
         ("symptom-silence", "step-5"),
         ("symptom-silence",),
-        "Not a hang: give clients a longer timeout, or the server less to do at once.",
+        template("Not a hang: give clients a longer timeout, or the server less to do at once."),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...responses import data_of
+from ...words import Words, as_words, joined, say, template
 from ..facts import Facts, StreamFacts
 from ..streams import cut_by_limit, flows, tokens_asked
 from ..tokens import deltas, tokens_used
@@ -26,22 +27,29 @@ def runaway_reasoning(facts: Facts) -> Claim:
     """
     asked = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not asked:
-        return not_tested("no stream got far enough to tell")
+        return not_tested(say("no stream got far enough to tell"))
     endless = [s for s in asked if _only_reasoning(s)]
     if not endless:
-        return ruled_out("every answer went beyond its reasoning, or had none")
+        return ruled_out(say("every answer went beyond its reasoning, or had none"))
     long = [s for s in endless if _thought(s) >= LONG_THOUGHT]
     looping = [s for s in endless if _thought(s) >= SOME_THOUGHT and _repeats_itself(s)]
-    words = "; ".join(_thought_words(s) for s in long or endless)
+    words = joined("; ", [_thought_words(s) for s in long or endless])
     ended = next((s.name for s in asked if _went_beyond(s)), "")
     if ended:
-        return Claim(POSSIBLE, f"{words}; but {ended} came to the end of its reasoning", about=names(endless))
+        reason = say("{seen}; but {case} came to the end of its reasoning", seen=words, case=ended)
+        return Claim(POSSIBLE, reason, about=names(endless))
     if not looping and not long:
-        return Claim(POSSIBLE, f"{words}; that may just be a long thought", about=names(endless))
+        return Claim(POSSIBLE, say("{seen}; that may just be a long thought", seen=words), about=names(endless))
     if looping:
-        summary = f"The model on {facts.run['host']} reasons without an end, it repeats itself: {words}"
-        return Claim(LIKELY, f"{words}; it repeats itself", summary, "high", about=names(endless))
-    summary = f"The model on {facts.run['host']} spends whole budgets on reasoning and comes to no answer: {words}"
+        summary = say(
+            "The model on {host} reasons without an end, it repeats itself: {seen}", host=facts.run["host"], seen=words
+        )
+        return Claim(LIKELY, say("{seen}; it repeats itself", seen=words), summary, "high", about=names(endless))
+    summary = say(
+        "The model on {host} spends whole budgets on reasoning and comes to no answer: {seen}",
+        host=facts.run["host"],
+        seen=words,
+    )
     return Claim(LIKELY, words, summary, "medium", about=names(endless))
 
 
@@ -67,13 +75,20 @@ def _repeats_itself(sent: StreamFacts) -> bool:
     return len(text) > 4 * LOOP and text.count(text[-LOOP:]) > 2
 
 
-def _thought_words(sent: StreamFacts) -> str:
-    asked = tokens_asked(sent.stream)
+def _thought_words(sent: StreamFacts) -> Words:
+    asked, seconds = tokens_asked(sent.stream), sent.stream["end"]["t"]
     if flows(sent.stream):
-        cut = "still going when the probe ended it after {:.0f} s".format(sent.stream["end"]["t"])
+        end = say("still going when the probe ended it after {seconds:.0f} s", seconds=seconds)
+    elif asked is None:
+        end = say("cut by the limit of its context")
     else:
-        cut = "cut by the limit of its context" if asked is None else f"cut by its own limit of {asked}"
-    return f"{sent.name}: {_thought(sent)} tokens of reasoning and no word of an answer, {cut}"
+        end = say("cut by its own limit of {asked}", asked=asked)
+    return say(
+        "{case}: {tokens} tokens of reasoning and no word of an answer, {end}",
+        case=sent.name,
+        tokens=_thought(sent),
+        end=end,
+    )
 
 
 def reasoning_hidden(facts: Facts) -> Claim:
@@ -87,18 +102,24 @@ def reasoning_hidden(facts: Facts) -> Claim:
     hidden = [(s, words) for s, words in found if words]
     thinking = [s for s in facts.sent if works_on(facts, s) and (s in plain or any(map(keeps_tokens, whole)))]
     if hidden or thinking:
-        words = hidden[0][1] if hidden else _thinks(thinking[0])
-        summary = f"The model on {facts.run['host']} works and its client is not shown it: {words}"
+        words = as_words(hidden[0][1]) if hidden else _thinks(thinking[0])
+        summary = say(
+            "The model on {host} works and its client is not shown it: {seen}", host=facts.run["host"], seen=words
+        )
         about = names([*(s for s, _words in hidden), *thinking])
         return Claim(CONFIRMED if hidden else LIKELY, words, summary, "high" if hidden else "medium", about=about)
     if not whole:
-        return not_tested("no stream without tools came to its end")
-    return ruled_out("what was made was shown: " + ", ".join(names(whole)))
+        return not_tested(say("no stream without tools came to its end"))
+    return ruled_out(say("what was made was shown: {cases}", cases=", ".join(names(whole))))
 
 
-def _thinks(sent: StreamFacts) -> str:
-    silence = sent.silence.seconds if sent.silence else 0.0
-    return f"{sent.name}: {sent.unseen or 0:.0f} tokens in {silence:.0f} s of silence, and more to the very end of it"
+def _thinks(sent: StreamFacts) -> Words:
+    return say(
+        "{case}: {tokens:.0f} tokens in {silence:.0f} s of silence, and more to the very end of it",
+        case=sent.name,
+        tokens=sent.unseen or 0,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+    )
 
 
 RULES = (
@@ -108,8 +129,10 @@ RULES = (
         runaway_reasoning,
         ("fix-1", "fix-4", "step-1", "step-3", "step-5"),
         ("fix-1",),
-        "Have clients ask for less reasoning (reasoning.effort), or allow it more tokens where it only thinks long; "
-        "check that --reasoning-parser is the one of this model.",
+        template(
+            "Have clients ask for less reasoning (reasoning.effort), or allow it more tokens where it only thinks "
+            "long; check that --reasoning-parser is the one of this model."
+        ),
     ),
     Rule(
         "reasoning_hidden",
@@ -117,6 +140,8 @@ RULES = (
         reasoning_hidden,
         ("symptom-silence", "step-1", "step-3", "fix-1"),
         ("symptom-silence",),
-        "Show it (no include_reasoning: false; the --reasoning-parser of this model), or have clients wait longer.",
+        template(
+            "Show it (no include_reasoning: false; the --reasoning-parser of this model), or have clients wait longer."
+        ),
     ),
 )

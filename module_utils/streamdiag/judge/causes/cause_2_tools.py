@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ...responses import acting_events, data_of, is_chat, is_streaming, name_of
+from ...words import Words, joined, say, template
 from ..facts import Facts, StreamFacts
 from ..heartbeat import ping_flag, ping_interval
 from ..protocol.item import CALLS
@@ -30,44 +31,55 @@ def tool_call_withheld(facts: Facts) -> Claim:
     """The model makes tokens, tools were asked for, and neither a call nor a word reaches the client."""
     asked = [s for s in _with_tools(facts) if s.outcome in ("completed", "incomplete", "stalled")]
     if not asked:
-        return not_tested("no stream with tools was answered")
+        return not_tested(say("no stream with tools was answered"))
     simple = facts.streams.get("simple")
     if simple is None or not simple.completed or not has_delta(simple.stream):
-        return ruled_out("the stream without tools shows no answer either")
+        return ruled_out(say("the stream without tools shows no answer either"))
     found = [s for s in asked if _kept(facts, s)]
     if not found:
-        return ruled_out("what was made with tools was shown: " + ", ".join(names(asked)))
+        return ruled_out(say("what was made with tools was shown: {cases}", cases=", ".join(names(asked))))
     sent = found[0]
-    ending = "then it completed" if sent.completed else "and the stream stays silent"
-    words = f"{sent.name}: {_kept(facts, sent):.0f} tokens, no call, no text, {ending}; simple came whole"
-    parser = facts.logs.unit.get("tool_parser")
-    if parser is not None:
-        words += "; journal: " + " ".join(parser.lines[0]["text"].split())[:200]
-    summary = f"The server on {facts.run['host']} does not pass tool calls on: {words}"
+    words = _kept_words(facts, sent)
+    summary = say("The server on {host} does not pass tool calls on: {seen}", host=facts.run["host"], seen=words)
     if sent.completed:
         doubts = shared_counters(facts) if tokens_used(sent.stream) is None else ()
         return Claim(CONFIRMED, words, summary, "high", doubts + _may_be_thought(facts, sent), names(found))
     return _open(facts, found, words, summary)
 
 
-def _open(facts: Facts, found: List[StreamFacts], words: str, summary: str) -> Claim:
+def _kept_words(facts: Facts, sent: StreamFacts) -> Words:
+    words = say(
+        "{case}: {tokens:.0f} tokens, no call, no text, {end}; simple came whole",
+        case=sent.name,
+        tokens=_kept(facts, sent),
+        end=say("then it completed") if sent.completed else say("and the stream stays silent"),
+    )
+    parser = facts.logs.unit.get("tool_parser")
+    if parser is None:
+        return words
+    return joined("; ", [words, say("journal: {line}", line=" ".join(parser.lines[0]["text"].split())[:200])])
+
+
+def _open(facts: Facts, found: List[StreamFacts], words: Words, summary: Words) -> Claim:
     """What a parser keeps comes to its end all the same; a stream that stays open has other explanations, too."""
     sent, about = found[0], names(found)
     if facts.target.get("compat_mode") == "on":
-        return Claim(POSSIBLE, words + "; compatibility mode is on, and may be what keeps it", about=about)
+        reason = say("{seen}; compatibility mode is on, and may be what keeps it", seen=words)
+        return Claim(POSSIBLE, reason, about=about)
     if facts.traffic and tokens_asked(sent.stream) is None:
-        return Claim(POSSIBLE, f"{words}; but {facts.traffic}, so they may be others' tokens", about=about)
+        reason = say("{seen}; but {traffic}, so they may be others' tokens", seen=words, traffic=facts.traffic)
+        return Claim(POSSIBLE, reason, about=about)
     if any(keeps_tokens(other) for other in facts.sent if other.completed) and works_on(facts, sent):
-        return Claim(POSSIBLE, words + "; they may be a thought that is not shown", about=about)
+        return Claim(POSSIBLE, say("{seen}; they may be a thought that is not shown", seen=words), about=about)
     return Claim(LIKELY, words, summary, "medium", shared_counters(facts), about)
 
 
-def _may_be_thought(facts: Facts, sent: StreamFacts) -> tuple[str, ...]:
+def _may_be_thought(facts: Facts, sent: StreamFacts) -> tuple[Words, ...]:
     """The doubt of a call that may never have been made, because a thought that is not shown used the budget up."""
     hides = any(keeps_tokens(facts.streams[name]) for name in ("simple", "reasoning") if facts.came_whole(name))
     if not hides or cut_by_limit(sent.stream) != "max_output_tokens":
         return ()
-    return ("answers without tools show fewer deltas than tokens, so these may be a thought that is not shown",)
+    return (say("answers without tools show fewer deltas than tokens, so these may be a thought that is not shown"),)
 
 
 def _kept(facts: Facts, sent: StreamFacts) -> float:
@@ -87,21 +99,32 @@ def awaiting_tool_output(facts: Facts) -> Claim:
     """A call was delivered whole, and then the server holds the stream open, as if it waited for the tool's output."""
     asked = [s for s in _with_tools(facts) if s.stream["http_status"] == 200]
     if not asked:
-        return not_tested("no stream with tools was answered")
+        return not_tested(say("no stream with tools was answered"))
     open_ = [s for s in asked if s.stalled and _ends_with_call(s)]
     if not open_:
-        return ruled_out("no stream stayed open after a finished call")
+        return ruled_out(say("no stream stayed open after a finished call"))
     sent, about = open_[0], names(open_)
     standing = sent.standing
     lives = standing is not None and (standing.canary_progressed or bool(standing.tokens))
-    seconds = sent.silence.seconds if sent.silence else 0.0
-    words = f"{sent.name}: {seconds:.0f} s of silence after a whole call of {sent.protocol.calls[-1].name}"
-    words += "; a canary beside it was answered" if lives else "; no canary was answered"
-    summary = f"The server on {facts.run['host']} holds the stream open after a finished tool call: {words}"
+    silence = say(
+        "{case}: {silence:.0f} s of silence after a whole call of {tool}",
+        case=sent.name,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+        tool=sent.protocol.calls[-1].name,
+    )
+    canary = say("a canary beside it was answered") if lives else say("no canary was answered")
+    words = joined("; ", [silence, canary])
+    summary = say(
+        "The server on {host} holds the stream open after a finished tool call: {seen}",
+        host=facts.run["host"],
+        seen=words,
+    )
     if works_on(facts, sent):
-        return Claim(POSSIBLE, f"{words}; but {sent.unseen or 0:.0f} tokens were made after the call", about=about)
+        reason = say("{seen}; but {tokens:.0f} tokens were made after the call", seen=words, tokens=sent.unseen or 0)
+        return Claim(POSSIBLE, reason, about=about)
     if facts.came_whole("tool_turn"):
-        return Claim(CONFIRMED, words + "; the second turn, with the output, came whole", summary, about=about)
+        reason = say("{seen}; the second turn, with the output, came whole", seen=words)
+        return Claim(CONFIRMED, reason, summary, about=about)
     if not lives:
         return Claim(POSSIBLE, words, summary, "low", about=about)
     return Claim(LIKELY, words, summary, "medium", about=about)
@@ -120,24 +143,33 @@ def no_heartbeat(facts: Facts) -> Claim:
     """A silence longer than the server's ping interval, and no ping in it. Upstream vLLM promises none."""
     accepted = [s for s in facts.sent if s.stream["http_status"] == 200 and _may_ping(s)]
     if not accepted:
-        return not_tested("no stream was accepted")
+        return not_tested(say("no stream was accepted"))
     interval = ping_interval(facts)
     promised = facts.target.get("compat_mode") in ("on", "off") or ping_flag(facts) is not None
     if interval <= 0:
-        return ruled_out("the server's heartbeat is switched off")
+        return ruled_out(say("the server's heartbeat is switched off"))
     quiet = [s for s in accepted if s.silence is not None and s.silence.seconds > interval + LATE]
     if not quiet:
-        return not_tested(f"no silence was longer than {interval:.0f} s, so no ping was due")
+        return not_tested(say("no silence was longer than {interval:.0f} s, so no ping was due", interval=interval))
     mute = [s for s in quiet if s.silence is not None and not pings(s.stream, s.silence.start, s.silence.end)]
     if not mute:
-        return ruled_out("pings came in every long silence")
+        return ruled_out(say("pings came in every long silence"))
     sent = mute[0]
     seconds = sent.silence.seconds if sent.silence else 0.0
-    words = f"{sent.name}: no ping in a silence of {seconds:.0f} s"
     if not promised:
-        return Claim(POSSIBLE, words + "; upstream vLLM sends none on /v1/responses")
-    words += f", due every {interval:.0f} s"
-    summary = f"The heartbeat of the server on {facts.run['host']} does not come: {words}"
+        reason = say(
+            "{case}: no ping in a silence of {silence:.0f} s; upstream vLLM sends none on /v1/responses",
+            case=sent.name,
+            silence=seconds,
+        )
+        return Claim(POSSIBLE, reason)
+    words = say(
+        "{case}: no ping in a silence of {silence:.0f} s, due every {interval:.0f} s",
+        case=sent.name,
+        silence=seconds,
+        interval=interval,
+    )
+    summary = say("The heartbeat of the server on {host} does not come: {seen}", host=facts.run["host"], seen=words)
     return Claim(CONFIRMED, words, summary, about=names(mute))
 
 
@@ -153,7 +185,7 @@ RULES = (
         tool_call_withheld,
         ("symptom-silence", "step-2", "step-3"),
         ("step-3",),
-        "Check that --tool-call-parser is the one of this model; until then clients can do without tools.",
+        template("Check that --tool-call-parser is the one of this model; until then clients can do without tools."),
     ),
     Rule(
         "awaiting_tool_output",
@@ -161,8 +193,10 @@ RULES = (
         awaiting_tool_output,
         ("symptom-silence", "step-3", "step-5"),
         ("step-3",),
-        "Clients wait for response.completed before they run a tool: the server must end the turn after the call. "
-        "Look for --responses-tool-timeout and built-in tools on its command line.",
+        template(
+            "Clients wait for response.completed before they run a tool: the server must end the turn after the call. "
+            "Look for --responses-tool-timeout and built-in tools on its command line."
+        ),
     ),
     Rule(
         "no_heartbeat",
@@ -170,7 +204,9 @@ RULES = (
         no_heartbeat,
         ("step-4", "symptom-silence"),
         ("step-4",),
-        "Look at --responses-ping-interval-seconds; Codex ignores comments, so only a data event keeps it waiting.",
+        template(
+            "Look at --responses-ping-interval-seconds; Codex ignores comments, so only a data event keeps it waiting."
+        ),
         contributing=True,
     ),
 )

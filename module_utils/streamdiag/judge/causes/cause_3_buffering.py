@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
+from ...words import NOTHING, Words, as_words, joined, say, template
 from ..arrival import HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
 from ..streams import ENDED, how_it_ended
@@ -19,13 +20,16 @@ DEBUG_VARIABLE = "VLLM_DEBUG_LOG_API_SERVER_RESPONSE"
 def server_buffering(facts: Facts) -> Claim:
     """On loopback, without any proxy, events are held back: to the end, to a full buffer, or for good."""
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     late = [s for s in facts.sent if s.completed and s.arrival.pattern in HELD_BACK]
     if late:
-        words = f"{late[0].name}: {late[0].arrival.words}{_debugging(facts)}"
-        summary = f"The server on {facts.run['host']} holds events back, on loopback too: {words}"
+        words = joined("; ", filter(None, [_arrival(late[0]), _debugging(facts)]))
+        summary = say(
+            "The server on {host} holds events back, on loopback too: {seen}", host=facts.run["host"], seen=words
+        )
         if any(loop_blocks(s) for s in late):
-            return Claim(POSSIBLE, words + "; but /health is slow, too: see api_server_stalled", about=names(late))
+            reason = say("{seen}; but /health is slow, too: see api_server_stalled", seen=words)
+            return Claim(POSSIBLE, reason, about=names(late))
         return Claim(CONFIRMED, words, summary, about=names(late))
     kept = [s for s in facts.sent if s.stalled and s.name in _WITHOUT_A_CALL and held(s)]
     if kept:
@@ -35,43 +39,62 @@ def server_buffering(facts: Facts) -> Claim:
         return _left_open(facts, open_)
     told = [s for s in facts.sent if s.completed and s.arrival.pattern in ("one_by_one", "by_count")]
     if not told:
-        return not_tested("no stream had enough events to tell")
-    return ruled_out(f"{told[0].name}: {told[0].arrival.words}")
+        return not_tested(say("no stream had enough events to tell"))
+    return ruled_out(_arrival(told[0]))
+
+
+def _arrival(sent: StreamFacts) -> Words:
+    return joined(": ", [sent.name, sent.arrival.words])
 
 
 def _kept_for_good(facts: Facts, kept: List[StreamFacts]) -> Claim:
     sent, about = kept[0], names(kept)
     beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
-    words = (
-        f"{sent.name}: {held(sent):.0f} tokens were made in its silence and never sent; {clock_words(sent.standing)}"
+    words = say(
+        "{case}: {tokens:.0f} tokens were made in its silence and never sent; {clocks}",
+        case=sent.name,
+        tokens=held(sent),
+        clocks=clock_words(sent.standing),
     )
     if beside:
-        words += "; {} came whole, so it is the stream of /v1/responses that is held".format(" and ".join(beside))
-    summary = f"The API server on {facts.run['host']} keeps what the engine made: {words}"
+        words = say(
+            "{seen}; {cases} came whole, so it is the stream of /v1/responses that is held",
+            seen=words,
+            cases=joined(say(" and "), beside),
+        )
+    summary = say("The API server on {host} keeps what the engine made: {seen}", host=facts.run["host"], seen=words)
     if works_on(facts, sent):
-        return Claim(POSSIBLE, words + "; but the engine still works on it, so it may be a thought", about=about)
+        reason = say("{seen}; but the engine still works on it, so it may be a thought", seen=words)
+        return Claim(POSSIBLE, reason, about=about)
     if not beside and facts.traffic:
-        return Claim(POSSIBLE, f"{words}; but {facts.traffic}, so they may be others' tokens", about=about)
+        reason = say("{seen}; but {traffic}, so they may be others' tokens", seen=words, traffic=facts.traffic)
+        return Claim(POSSIBLE, reason, about=about)
     return Claim(LIKELY, words, summary, "high" if beside else "medium", shared_counters(facts), about)
 
 
 def _left_open(facts: Facts, open_: List[StreamFacts]) -> Claim:
     sent, about = open_[0], names(open_)
-    seconds, after = (sent.silence.seconds, sent.silence.after) if sent.silence else (0.0, "the start")
-    silence = f"{seconds:.0f} s of silence after {after}"
-    words = f"{sent.name}: {silence}; the engine answered a canary, and has nothing to do"
+    words = say(
+        "{case}: {silence:.0f} s of silence after {after}; the engine answered a canary, and has nothing to do",
+        case=sent.name,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+        after=sent.silence.after if sent.silence else say("the start"),
+    )
     if engines(facts) > 1:
-        return Claim(POSSIBLE, f"{words}; but the server has {engines(facts)} engines", about=about)
-    summary = f"The API server on {facts.run['host']} leaves streams open whose work is done: {words}"
+        reason = say("{seen}; but the server has {engines} engines", seen=words, engines=engines(facts))
+        return Claim(POSSIBLE, reason, about=about)
+    summary = say(
+        "The API server on {host} leaves streams open whose work is done: {seen}", host=facts.run["host"], seen=words
+    )
     return Claim(LIKELY, words, summary, "medium", shared_counters(facts), about)
 
 
-def _debugging(facts: Facts) -> str:
+def _debugging(facts: Facts) -> Words:
     """What is known to hold a whole answer back (vllm#28134), when it is switched on."""
     value = facts.target.get("environment", {}).get(DEBUG_VARIABLE, "")
     if value.lower() in ("1", "true"):
-        return f"; {DEBUG_VARIABLE}={value} is set"
-    return "; the journal shows response logging" if "debug_buffering" in facts.logs.unit else ""
+        return say("{variable}={value} is set", variable=DEBUG_VARIABLE, value=value)
+    return say("the journal shows response logging") if "debug_buffering" in facts.logs.unit else NOTHING
 
 
 def proxy_buffering(facts: Facts) -> Claim:
@@ -82,13 +105,21 @@ def proxy_buffering(facts: Facts) -> Claim:
     held_back = [(s, _held_outside(loopback, s)) for s in _through_the_proxy(facts)]
     found = [(s, words) for s, words in held_back if words]
     if not found:
-        return ruled_out("public streams arrive as those on loopback: " + ", ".join(names(facts.public)))
+        return ruled_out(
+            say("public streams arrive as those on loopback: {cases}", cases=", ".join(names(facts.public)))
+        )
     sent, words = found[0]
     about = names(s for s, _words in found)
     if sent.stalled and not engine_lives(facts, sent):
-        return Claim(POSSIBLE, words + "; but nothing shows that the engine made its tokens", about=about)
-    who = "clients that accept gzip" if all("gzip" in name for name in about) else "every client"
-    summary = f"What stands before the server on {facts.run['host']} holds its streams back for {who}: {words}"
+        reason = say("{seen}; but nothing shows that the engine made its tokens", seen=words)
+        return Claim(POSSIBLE, reason, about=about)
+    who = say("clients that accept gzip") if all("gzip" in name for name in about) else say("every client")
+    summary = say(
+        "What stands before the server on {host} holds its streams back for {who}: {seen}",
+        host=facts.run["host"],
+        who=who,
+        seen=words,
+    )
     return Claim(CONFIRMED, words, summary, about=about)
 
 
@@ -97,16 +128,20 @@ def _through_the_proxy(facts: Facts) -> List[StreamFacts]:
     return [s for s in facts.public if not (s.afar and facts.came_whole(s.name.replace("-controller", "")))]
 
 
-def _held_outside(loopback: StreamFacts, sent: StreamFacts) -> str:
+def _held_outside(loopback: StreamFacts, sent: StreamFacts) -> Words:
+    """In words how a public stream is held back, else NOTHING."""
     encoding = sent.stream["response_headers"].get("content-encoding", "")
-    compressed = f"; content-encoding {encoding}" if encoding else ""
+    compressed = [f"content-encoding {encoding}"] if encoding else []
     if sent.stalled and sent.stream["t_connect"] is not None and not sent.afar:
-        seconds = sent.silence.seconds if sent.silence else 0.0
-        return f"{sent.name}: {seconds:.0f} s of silence, while {loopback.name} came whole on loopback{compressed}"
-    if not sent.completed:
-        return ""
-    difference = compare_arrival(loopback.arrival, sent.arrival)
-    return f"{sent.name}: {difference}{compressed}" if difference else ""
+        silence = say(
+            "{case}: {silence:.0f} s of silence, while {loopback} came whole on loopback",
+            case=sent.name,
+            silence=sent.silence.seconds if sent.silence else 0.0,
+            loopback=loopback.name,
+        )
+        return joined("; ", [silence, *compressed])
+    difference = compare_arrival(loopback.arrival, sent.arrival) if sent.completed else ""
+    return joined("; ", [joined(": ", [sent.name, difference]), *compressed]) if difference else NOTHING
 
 
 def proxy_interference(facts: Facts) -> Claim:
@@ -117,32 +152,44 @@ def proxy_interference(facts: Facts) -> Claim:
     spoilt = [(s, _spoilt(s)) for s in _through_the_proxy(facts)]
     found = [(s, words) for s, words in spoilt if words]
     if not found:
-        return ruled_out("public streams are whole: " + ", ".join(names(facts.public)))
+        return ruled_out(say("public streams are whole: {cases}", cases=", ".join(names(facts.public))))
     sent, words = found[0]
     about = names(s for s, _words in found)
-    summary = f"What stands before the server on {facts.run['host']} spoils its streams: {words}"
+    summary = say(
+        "What stands before the server on {host} spoils its streams: {seen}", host=facts.run["host"], seen=words
+    )
     unreached = sent.outcome == "unreachable"
     if unreached and facts.came_whole(sent.name.replace("public", "public-controller", 1)):
-        return Claim(POSSIBLE, f"{words}; the controller reaches it, only the host itself does not", about=about)
+        reason = say("{seen}; the controller reaches it, only the host itself does not", seen=words)
+        return Claim(POSSIBLE, reason, about=about)
     return Claim(LIKELY if unreached else CONFIRMED, words, summary, "medium" if unreached else "high", about=about)
 
 
-def _spoilt(sent: StreamFacts) -> str:
+def _spoilt(sent: StreamFacts) -> Words:
+    """In words how a public stream is refused, cut or damaged, else NOTHING."""
     if sent.outcome in ("truncated", "failed", "rejected", "unreachable"):
-        how, seconds = how_it_ended(sent.stream), sent.stream["end"]["t"]
-        return f"{sent.name} {ENDED[sent.outcome]} after {seconds:.1f} s ({how}); simple came whole on loopback"
+        return say(
+            "{case} {ended} after {seconds:.1f} s ({how}); simple came whole on loopback",
+            case=sent.name,
+            ended=ENDED[sent.outcome],
+            seconds=sent.stream["end"]["t"],
+            how=how_it_ended(sent.stream),
+        )
     fail = sent.protocol.first_fail
-    return f"{sent.name}: {fail.words}; on loopback the events are whole" if sent.completed and fail else ""
+    if not sent.completed or not fail:
+        return NOTHING
+    return say("{case}: {deviation}; on loopback the events are whole", case=sent.name, deviation=fail.words)
 
 
-def _pair(facts: Facts) -> Tuple[Optional[StreamFacts], str]:
+def _pair(facts: Facts) -> Tuple[Optional[StreamFacts], Words]:
     """The loopback stream that the public ones are compared with, or why there is none."""
     if not facts.public:
-        return None, facts.run.get("skipped_cases", {}).get("public", "no public URL was given (vllm_public_url)")
+        skipped = facts.run.get("skipped_cases", {})
+        return None, as_words(skipped.get("public", say("no public URL was given (vllm_public_url)")))
     simple = facts.streams.get("simple")
     if simple is None or not simple.completed or simple.protocol.first_fail is not None:
-        return None, "the stream on loopback is not whole either"
-    return simple, ""
+        return None, say("the stream on loopback is not whole either")
+    return simple, NOTHING
 
 
 RULES = (
@@ -152,7 +199,10 @@ RULES = (
         server_buffering,
         ("symptom-first-event", "symptom-silence", "step-1", "step-2", "fix-3"),
         ("symptom-first-event", "symptom-silence"),
-        f"Take {DEBUG_VARIABLE} and middlewares that collect bodies out of the server's configuration. {{restart}}",
+        template(
+            "Take VLLM_DEBUG_LOG_API_SERVER_RESPONSE and middlewares that collect bodies out of the server's "
+            "configuration. {restart}"
+        ),
     ),
     Rule(
         "proxy_buffering",
@@ -160,8 +210,10 @@ RULES = (
         proxy_buffering,
         ("symptom-first-event", "symptom-silence"),
         ("step-1",),
-        "Let the proxy pass the stream on: no gzip for text/event-stream, no buffering "
-        "(nginx: gzip_types, proxy_buffering off, or the header X-Accel-Buffering: no).",
+        template(
+            "Let the proxy pass the stream on: no gzip for text/event-stream, no buffering "
+            "(nginx: gzip_types, proxy_buffering off, or the header X-Accel-Buffering: no)."
+        ),
     ),
     Rule(
         "proxy_interference",
@@ -169,6 +221,8 @@ RULES = (
         proxy_interference,
         ("symptom-accepted", "symptom-silence"),
         ("step-1",),
-        "Look into the proxy's log at the time of the stream; raise its timeouts (nginx: proxy_read_timeout).",
+        template(
+            "Look into the proxy's log at the time of the stream; raise its timeouts (nginx: proxy_read_timeout)."
+        ),
     ),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import List
+
 from ...bundle import Experiment
 from ...responses import acting_events, name_of
+from ...words import Words, joined, say, template
 from ..facts import Facts, StreamFacts
 from ..witness import held
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
@@ -16,49 +19,55 @@ def compat_mode_filtering(facts: Facts) -> Claim:
         return _tried(facts, tried)
     mode = facts.target.get("compat_mode", "unknown")
     if mode == "unsupported":
-        return ruled_out("this server has no compatibility mode")
+        return ruled_out(say("this server has no compatibility mode"))
     if mode == "off":
-        return ruled_out("compatibility mode is off by the server's command line")
+        return ruled_out(say("compatibility mode is off by the server's command line"))
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     silent = [s for s in facts.sent if s.stalled and s.name not in ("chat", "nonstream")]
     if not silent:
-        return not_tested(f"compatibility mode is {mode}; only a controlled restart could show its effect")
+        return not_tested(
+            say("compatibility mode is {mode}; only a controlled restart could show its effect", mode=mode)
+        )
     beside = [name for name in ("chat", "nonstream") if facts.came_whole(name)]
     made = [s for s in silent if held(s)]
     if not made and not beside:
-        return not_tested("the stream is silent, and nothing shows that its tokens were made")
+        return not_tested(say("the stream is silent, and nothing shows that its tokens were made"))
     sent = (made or silent)[0]
-    words = _shown(sent)
-    if held(sent):
-        words += f", while {held(sent):.0f} tokens were made"
-    if beside:
-        words += "; {} came whole".format(" and ".join(beside))
+    words = _filtered(sent, beside)
+    where = {"server": facts.server_name, "host": facts.run["host"]}
     about = names(made or silent)
     if mode == "on":
-        summary = (
-            f"Compatibility mode of {facts.server_name} on {facts.run['host']} seems to filter events: it is on, and "
-            f"{words}. An audit without it proves it"
+        summary = say(
+            "Compatibility mode of {server} on {host} seems to filter events: it is on, and {seen}. "
+            "An audit without it proves it",
+            seen=words,
+            **where,
         )
         doubts = () if beside else shared_counters(facts)
-        return Claim(LIKELY, f"compatibility mode is on; {words}", summary, "medium", doubts, about)
+        return Claim(LIKELY, say("compatibility mode is on; {seen}", seen=words), summary, "medium", doubts, about)
     if _cut_short(sent) and beside:
-        summary = (
-            f"Something in {facts.server_name} on {facts.run['host']} filters the events of /v1/responses, as "
-            f"compatibility mode does where a build has it: {words}"
+        reason = say("whether there is such a mode is not known; {seen}", seen=words)
+        summary = say(
+            "Something in {server} on {host} filters the events of /v1/responses, as compatibility mode does where a "
+            "build has it: {seen}",
+            seen=words,
+            **where,
         )
-        return Claim(LIKELY, f"whether there is such a mode is not known; {words}", summary, "low", about=about)
-    return Claim(POSSIBLE, f"if this build has such a mode: {words}", about=about)
+        return Claim(LIKELY, reason, summary, "low", about=about)
+    return Claim(POSSIBLE, say("if this build has such a mode: {seen}", seen=words), about=about)
 
 
 def _tried(facts: Facts, tried: Experiment) -> Claim:
     """The streams were sent again and again, with the mode and without it."""
-    words = f"it was switched off, and the streams were sent again: {tried['summary']}"
+    words = say("it was switched off, and the streams were sent again: {conclusion}", conclusion=tried["summary"])
     about = tuple(tried["fixed"])
     if tried["fixed"]:
-        summary = (
-            f"Compatibility mode of {facts.server_name} on {facts.run['host']} filters events: without it the streams "
-            f"come whole: {tried['summary']}"
+        summary = say(
+            "Compatibility mode of {server} on {host} filters events: without it the streams come whole: {conclusion}",
+            server=facts.server_name,
+            host=facts.run["host"],
+            conclusion=tried["summary"],
         )
         return Claim(CONFIRMED, words, summary, about=about)
     if tried["conclusion"] == "no difference shown":
@@ -66,12 +75,24 @@ def _tried(facts: Facts, tried: Experiment) -> Claim:
     return Claim(POSSIBLE, words)
 
 
-def _shown(sent: StreamFacts) -> str:
+def _filtered(sent: StreamFacts, beside: List[str]) -> Words:
+    """What a silent stream got, and what came meanwhile. ``beside``: the streams past the mode that came whole."""
+    words = _shown(sent)
+    if held(sent):
+        words = say("{seen}, while {tokens:.0f} tokens were made", seen=words, tokens=held(sent))
+    if beside:
+        words = say("{seen}; {cases} came whole", seen=words, cases=joined(say(" and "), beside))
+    return words
+
+
+def _shown(sent: StreamFacts) -> Words:
     events = acting_events(sent.stream)
     if not events:
-        return f"{sent.name} got not one event"
-    count = "1 event" if len(events) == 1 else f"{len(events)} events"
-    return f"{sent.name} got {count} up to {name_of(events[-1])}"
+        return say("{case} got not one event", case=sent.name)
+    last = name_of(events[-1])
+    if len(events) == 1:
+        return say("{case} got 1 event up to {last}", case=sent.name, last=last)
+    return say("{case} got {count} events up to {last}", case=sent.name, count=len(events), last=last)
 
 
 def _cut_short(sent: StreamFacts) -> bool:
@@ -86,6 +107,8 @@ RULES = (
         compat_mode_filtering,
         ("symptom-silence", "step-1", "step-3", "fix-2"),
         ("symptom-silence",),
-        "{compat_proof}Switch it off, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}",
+        template(
+            "{compat_proof}Switch it off, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}"
+        ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...responses import FAILED, acting_events, data_of, name_of
+from ...words import joined, say, template
 from ..facts import Facts, StreamFacts
 from ..streams import cut_early, tokens_asked
 from ..tokens import tokens_used
@@ -21,16 +22,26 @@ def stream_truncated(facts: Facts) -> Claim:
     """The answer ended, and no terminal event came. vLLM emits no ``response.failed``: an exception just cuts."""
     begun = [s for s in facts.sent if s.stream["http_status"] == 200]
     if not begun:
-        return not_tested("no stream began")
+        return not_tested(say("no stream began"))
     cut = [s for s in begun if s.outcome == "truncated"]
     if not cut:
-        return ruled_out("no stream ended without a terminal event")
+        return ruled_out(say("no stream ended without a terminal event"))
     events = acting_events(cut[0].stream)
-    last = name_of(events[-1]) if events else "the headers"
-    words = _last_words(facts, cut[0])
-    reason = "{} ended after {}: {}; {}".format(cut[0].name, last, cut[0].stream["end"]["reason"], words)
-    summary = "The server on {} cuts streams: {} ended after {} without a terminal event; {}".format(
-        facts.run["host"], cut[0].name, last, words
+    last = name_of(events[-1]) if events else say("the headers")
+    log = _last_words(facts, cut[0])
+    reason = say(
+        "{case} ended after {last}: {how}; {log}",
+        case=cut[0].name,
+        last=last,
+        how=cut[0].stream["end"]["reason"],
+        log=log,
+    )
+    summary = say(
+        "The server on {host} cuts streams: {case} ended after {last} without a terminal event; {log}",
+        host=facts.run["host"],
+        case=cut[0].name,
+        last=last,
+        log=log,
     )
     return Claim(CONFIRMED, reason, summary, about=names(cut))
 
@@ -41,28 +52,36 @@ def _last_words(facts: Facts, cut: StreamFacts) -> str:
         return facts.logs.unreadable
     stop, lines = stopped_in_order(facts, cut), log_beside(facts, cut)
     if stop:
-        return f"systemd was stopping the unit: {stop[:200]}"
+        return say("systemd was stopping the unit: {line}", line=stop[:200])
     raised = [text for text in lines if _RAISED.search(text)]
     traceback = [text for text in lines if "Traceback (most recent call last)" in text or "Exception in ASGI" in text]
     found = raised[-1:] or traceback[:1]
-    return f"the log at that time: {found[0][:200]}" if found else "no exception in the log at that time"
+    if not found:
+        return say("no exception in the log at that time")
+    return say("the log at that time: {line}", line=found[0][:200])
 
 
 def output_limit(facts: Facts) -> Claim:
     """A limit of the server, lower than the one that was asked for, cuts answers short."""
     done = [s for s in facts.sent if s.completed]
     if not done:
-        return not_tested("no stream completed")
+        return not_tested(say("no stream completed"))
     told = [s for s in done if tokens_used(s.stream) is not None and tokens_asked(s.stream) is not None]
     if not told:
-        return not_tested("no answer says how many tokens it has")
+        return not_tested(say("no answer says how many tokens it has"))
     short = [s for s in told if cut_early(s.stream)]
     if short:
-        used, asked = tokens_used(short[0].stream), tokens_asked(short[0].stream)
-        words = f"{short[0].name}: asked for {asked} tokens, cut after {used} by a token limit"
-        summary = f"A token limit of the server on {facts.run['host']} cuts answers short: {words}"
+        words = say(
+            "{case}: asked for {asked} tokens, cut after {used} by a token limit",
+            case=short[0].name,
+            asked=tokens_asked(short[0].stream),
+            used=tokens_used(short[0].stream),
+        )
+        summary = say(
+            "A token limit of the server on {host} cuts answers short: {seen}", host=facts.run["host"], seen=words
+        )
         return Claim(CONFIRMED, words, summary, about=names(short))
-    return ruled_out("no limit but the one that was asked for cut an answer")
+    return ruled_out(say("no limit but the one that was asked for cut an answer"))
 
 
 def protocol_violation(facts: Facts) -> Claim:
@@ -70,12 +89,14 @@ def protocol_violation(facts: Facts) -> Claim:
     done = [s for s in facts.sent if s.completed]
     wrong = [s for s in facts.sent if _breaks(s)]
     if wrong:
-        words = f"{wrong[0].name}: {_breaks(wrong[0])}"
-        summary = f"The server on {facts.run['host']} breaks the protocol of its streams: {words}"
+        words = joined(": ", [wrong[0].name, _breaks(wrong[0])])
+        summary = say(
+            "The server on {host} breaks the protocol of its streams: {seen}", host=facts.run["host"], seen=words
+        )
         return Claim(CONFIRMED, words, summary, about=names(wrong))
     if not done:
-        return not_tested("no stream completed")
-    return ruled_out("the events of {} are in order".format(", ".join(names(done))))
+        return not_tested(say("no stream completed"))
+    return ruled_out(say("the events of {cases} are in order", cases=", ".join(names(done))))
 
 
 def _breaks(sent: StreamFacts) -> str:
@@ -91,7 +112,11 @@ def _breaks(sent: StreamFacts) -> str:
     message = str(error.get("message", error)) if isinstance(error, dict) else str(error)
     if not _OWN_VALIDATION.search(message):
         return ""
-    return f"the server took back its own event: {name_of(ends[-1])}: {' '.join(message.split())[:200]}"
+    return say(
+        "the server took back its own event: {event}: {message}",
+        event=name_of(ends[-1]),
+        message=" ".join(message.split())[:200],
+    )
 
 
 RULES = (
@@ -101,7 +126,10 @@ RULES = (
         stream_truncated,
         ("step-1", "step-2", "step-3"),
         ("step-1", "step-3"),
-        "Look for a traceback at the time of the cut in the server's log: it names the exception that cut the stream.",
+        template(
+            "Look for a traceback at the time of the cut in the server's log: "
+            "it names the exception that cut the stream."
+        ),
     ),
     Rule(
         "output_limit",
@@ -109,7 +137,7 @@ RULES = (
         output_limit,
         ("fix-4",),
         ("fix-4",),
-        "Raise what caps it: --max-model-len, or max_new_tokens of the generation config.",
+        template("Raise what caps it: --max-model-len, or max_new_tokens of the generation config."),
     ),
     Rule(
         "protocol_violation",
@@ -117,6 +145,8 @@ RULES = (
         protocol_violation,
         ("step-1", "step-3"),
         ("step-1", "step-3"),
-        "Take middlewares out of the server first; then report it to whoever builds it, with the stream's file.",
+        template(
+            "Take middlewares out of the server first; then report it to whoever builds it, with the stream's file."
+        ),
     ),
 )

@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
+from ...words import NOTHING, Words, say
 from ..facts import Facts, StreamFacts
 
 CONFIRMED, LIKELY, POSSIBLE, RULED_OUT, NOT_TESTED = "confirmed", "likely", "possible", "ruled_out", "not_tested"
@@ -24,10 +25,10 @@ class Claim(NamedTuple):
     """
 
     state: str
-    reason: str
-    summary: str = ""
+    reason: Words
+    summary: Words = NOTHING
     strength: str = "high"
-    doubts: Tuple[str, ...] = ()
+    doubts: Tuple[Words, ...] = ()
     about: Tuple[str, ...] = ()
 
     @property
@@ -39,8 +40,8 @@ class Claim(NamedTuple):
 class Rule(NamedTuple):
     """``for_``: rows that speak for the cause where they fail or warn; ``against``: against it where they pass.
 
-    ``fix``: what to do, with the fields of ``fix_fields``. ``contributing``: it makes a hang worse and is named as the
-    cause only when nothing else is.
+    ``fix``: what to do, a ``template`` with the fields of ``fix_fields``. ``contributing``: it makes a hang worse and
+    is named as the cause only when nothing else is.
     """
 
     id: str
@@ -50,6 +51,10 @@ class Rule(NamedTuple):
     against: Tuple[str, ...]
     fix: str
     contributing: bool = False
+
+
+_START_BY_HAND = say("Start the server by the means it was started with (this host shows no systemd unit for it).")
+_RESTART_BY_HAND = say("Restart the server by the means it was started with (this host shows no systemd unit for it).")
 
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
@@ -65,20 +70,21 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
     inventory = inventory_options(facts)
     as_root = f"$ ansible {inventory}{shlex.quote(host)} -b -m ansible.builtin"
-    service = f"{as_root}.systemd_service -a 'name={unit} state="
+    start = f"{as_root}.systemd_service -a 'name={unit} state=started'"
+    restart = f"{as_root}.systemd_service -a 'name={unit} state=restarted'"
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
-    by_hand = "tart the server by the means it was started with (this host shows no systemd unit for it)."
+    resume = f"{as_root}.command -a 'kill -CONT {stopped}'"
     return {
         "host": shlex.quote(host),
         "inventory": inventory,
         "unit": unit,
         "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
-        "start": f"Start it:\n{service}started'" if facts.unit.known else "S" + by_hand,
-        "restart": f"Restart it:\n{service}restarted'" if facts.unit.known else "Res" + by_hand,
-        "compat_proof": "" if tried else f"Prove it: before, without it, and back:\n$ {proof}\n",
+        "start": say("Start it:\n{command}", command=start) if facts.unit.known else _START_BY_HAND,
+        "restart": say("Restart it:\n{command}", command=restart) if facts.unit.known else _RESTART_BY_HAND,
+        "compat_proof": "" if tried else say("Prove it: before, without it, and back:\n$ {command}\n", command=proof),
         "compat_off": f"$ {restart_command(facts, 'off')}",
         "compat_default": f"$ {restart_command(facts, 'default')}",
-        "resume": f"Let what is stopped go on:\n{as_root}.command -a 'kill -CONT {stopped}'\n" if stopped else "",
+        "resume": say("Let what is stopped go on:\n{command}\n", command=resume) if stopped else "",
     }
 
 
@@ -110,9 +116,9 @@ def _plain(text: str, placeholder: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9@:/._\[\]-]+", text) else placeholder
 
 
-def shared_counters(facts: Facts) -> Tuple[str, ...]:
+def shared_counters(facts: Facts) -> Tuple[Words, ...]:
     """The doubt of a claim about one request that rests on server-wide counters while others use them too."""
-    return (f"the counters are server-wide, and {facts.traffic}",) if facts.traffic else ()
+    return (say("the counters are server-wide, and {traffic}", traffic=facts.traffic),) if facts.traffic else ()
 
 
 def names(streams: Iterable[StreamFacts]) -> Tuple[str, ...]:
@@ -120,9 +126,9 @@ def names(streams: Iterable[StreamFacts]) -> Tuple[str, ...]:
     return tuple(sent.name for sent in streams)
 
 
-def ruled_out(reason: str) -> Claim:
+def ruled_out(reason: Words) -> Claim:
     return Claim(RULED_OUT, reason)
 
 
-def not_tested(reason: str) -> Claim:
+def not_tested(reason: Words) -> Claim:
     return Claim(NOT_TESTED, reason)

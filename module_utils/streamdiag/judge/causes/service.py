@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import List
 
+from ...words import as_words, joined, say, template
 from ..facts import Facts, StreamFacts
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
@@ -15,12 +16,12 @@ LOOP_RESTARTS = 2
 def crash_loop(facts: Facts) -> Claim:
     """systemd starts the server again and again, and it never comes to answer."""
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     if not facts.all_unreachable:
-        return ruled_out("the server answers")
+        return ruled_out(say("the server answers"))
     unit = facts.unit
     if not unit.known:
-        return not_tested(unit.reason)
+        return not_tested(as_words(unit.reason))
     restarts, seen = unit.number("NRestarts"), facts.logs.unit.get("restart")
     looping = (
         unit.now("Result") == "start-limit-hit"
@@ -31,13 +32,21 @@ def crash_loop(facts: Facts) -> Claim:
     # A count alone may be months old: the server may just be loading.
     perhaps = unit.now("ActiveState") in ("activating", "active") and restarts >= LOOP_RESTARTS
     if not (looping or perhaps):
-        return ruled_out(f"{unit.state}, {restarts} restarts")
+        return ruled_out(say("{state}, {restarts} restarts", state=unit.state, restarts=restarts))
     exits = facts.logs.unit.get("usage_error") or facts.logs.unit.get("engine_dead") or facts.logs.unit.get("exit")
-    last_words = exits.lines[-1]["text"].strip() if exits else f"exit status {unit.now('ExecMainStatus')}"
-    reason = f"{restarts} restarts, {unit.state}; {last_words}"
-    summary = (
-        f"{facts.server_name} on {facts.run['host']} is started again and again and never comes up "
-        f"({restarts} restarts so far): {last_words}"
+    if exits:
+        last_words = exits.lines[-1]["text"].strip()
+    else:
+        last_words = say("exit status {status}", status=unit.now("ExecMainStatus"))
+    reason = say(
+        "{restarts} restarts, {state}; {last_words}", restarts=restarts, state=unit.state, last_words=last_words
+    )
+    summary = say(
+        "{server} on {host} is started again and again and never comes up ({restarts} restarts so far): {last_words}",
+        server=facts.server_name,
+        host=facts.run["host"],
+        restarts=restarts,
+        last_words=last_words,
     )
     return Claim(CONFIRMED, reason, summary) if looping else Claim(LIKELY, reason, summary, "medium")
 
@@ -45,47 +54,62 @@ def crash_loop(facts: Facts) -> Claim:
 def service_down(facts: Facts) -> Claim:
     """Nothing listens: the unit is not active, or active and not (yet) listening."""
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     if not facts.all_unreachable:
-        return ruled_out("the server answers")
-    host, base_url = facts.run["host"], facts.target.get("base_url", "")
+        return ruled_out(say("the server answers"))
+    server, host, base_url = facts.server_name, facts.run["host"], facts.target.get("base_url", "")
     refused = facts.sent[0].stream["end"]["reason"]
     if not facts.unit.known:
-        summary = f"Nothing answers at {base_url} on {host}: {refused}"
-        return Claim(CONFIRMED, f"{refused}; {facts.unit.reason}", summary, "medium")
+        summary = say("Nothing answers at {base_url} on {host}: {why}", base_url=base_url, host=host, why=refused)
+        return Claim(CONFIRMED, joined("; ", [refused, facts.unit.reason]), summary, "medium")
     state = facts.unit.state
     looping = crash_loop(facts)
     if looping.state == CONFIRMED:
-        return ruled_out(f"it is started again and again: {looping.reason}")
+        return ruled_out(say("it is started again and again: {reason}", reason=looping.reason))
     if facts.unit.now("ActiveState") == "active" and other_addresses(facts):
-        return ruled_out("it listens elsewhere: " + ", ".join(other_addresses(facts)))
+        return ruled_out(say("it listens elsewhere: {places}", places=", ".join(other_addresses(facts))))
     if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
-        summary = f"{facts.server_name} on {host} is not running: it is {state}"
-        return Claim(CONFIRMED, f"{state}; {refused}", summary)
-    summary = f"{facts.server_name} on {host} is {state} and does not listen at {base_url} (yet?): {refused}"
-    return Claim(LIKELY, f"{state}, and nothing listens: {refused}", summary, "medium")
+        summary = say("{server} on {host} is not running: it is {state}", server=server, host=host, state=state)
+        return Claim(CONFIRMED, joined("; ", [state, refused]), summary)
+    reason = say("{state}, and nothing listens: {why}", state=state, why=refused)
+    summary = say(
+        "{server} on {host} is {state} and does not listen at {base_url} (yet?): {why}",
+        server=server,
+        host=host,
+        state=state,
+        base_url=base_url,
+        why=refused,
+    )
+    return Claim(LIKELY, reason, summary, "medium")
 
 
 def endpoint_unreachable(facts: Facts) -> Claim:
     """The server runs and listens, but not at the address that was asked; or what listens there is no HTTP server."""
     if not facts.sent:
-        return not_tested("no stream was sent")
+        return not_tested(say("no stream was sent"))
     if facts.ever_http:
-        return ruled_out("the address answers")
+        return ruled_out(say("the address answers"))
     first = facts.sent[0].stream
     base_url, host = facts.target.get("base_url", ""), facts.run["host"]
     elsewhere = other_addresses(facts)
     if facts.unit.now("ActiveState") == "active" and elsewhere:
         places = ", ".join(elsewhere)
-        reason = f"{first['end']['reason']}; the unit's server listens at {places}"
-        summary = f"No server answers at {base_url} on {host}, while {facts.server_name} listens at {places}"
+        reason = say("{why}; the unit's server listens at {places}", why=first["end"]["reason"], places=places)
+        summary = say(
+            "No server answers at {base_url} on {host}, while {server} listens at {places}",
+            base_url=base_url,
+            host=host,
+            server=facts.server_name,
+            places=places,
+        )
         return Claim(CONFIRMED, reason, summary)
     if first["t_connect"] is not None and first["end"]["how"] == "error" and not facts.vanished:
         health = [endpoint["reason"] for _file, endpoint in facts.endpoints("/health")]
-        words = health[0] if health else first["end"]["reason"]
-        reason = f"what listens at {base_url} does not speak HTTP: {words}"
-        return Claim(LIKELY, reason, f"{base_url} on {host} is no HTTP server: {words}", "medium")
-    return ruled_out("the unit's server is not seen to listen elsewhere")
+        why = health[0] if health else first["end"]["reason"]
+        reason = say("what listens at {base_url} does not speak HTTP: {why}", base_url=base_url, why=why)
+        summary = say("{base_url} on {host} is no HTTP server: {why}", base_url=base_url, host=host, why=why)
+        return Claim(LIKELY, reason, summary, "medium")
+    return ruled_out(say("the unit's server is not seen to listen elsewhere"))
 
 
 def other_addresses(facts: Facts) -> List[str]:
@@ -99,32 +123,41 @@ def other_addresses(facts: Facts) -> List[str]:
 
 def auth_rejected(facts: Facts) -> Claim:
     """HTTP 401 or 403: the server wants a key that we do not have. Not a hang."""
-    given = facts.target.get("api_key_given", False)
-    what = "refuses the API key that was given" if given else "wants an API key that this run does not have"
-    return _rejected(facts, (401, 403), what)
+    refuses = template(
+        "The server on {host} refuses the API key that was given: HTTP {status} to the case {case}: {message}"
+    )
+    wants = template(
+        "The server on {host} wants an API key that this run does not have: HTTP {status} to the case {case}: {message}"
+    )
+    return _rejected(facts, (401, 403), refuses if facts.target.get("api_key_given", False) else wants)
 
 
 def request_rejected(facts: Facts) -> Claim:
     """Any other 4xx: the request is refused at once. Not a hang."""
-    return _rejected(facts, tuple(code for code in range(400, 500) if code not in (401, 403)), "rejects the request")
+    others = tuple(code for code in range(400, 500) if code not in (401, 403))
+    rejects = template("The server on {host} rejects the request: HTTP {status} to the case {case}: {message}")
+    return _rejected(facts, others, rejects)
 
 
-def _rejected(facts: Facts, statuses: tuple[int, ...], what: str) -> Claim:
+def _rejected(facts: Facts, statuses: tuple[int, ...], summary: str) -> Claim:
+    """``summary``: the template of the verdict, with ``host``, ``status``, ``case`` and ``message``."""
     answered = [s for s in facts.sent if s.stream["http_status"] is not None]
     if not answered:
-        return not_tested("no request was answered")
+        return not_tested(say("no request was answered"))
     # What was refused after another stream had failed already is not what is wrong.
     first_bad = facts.first_bad
     refused = [first_bad] if first_bad is not None and first_bad.stream["http_status"] in statuses else []
     if not refused:
-        codes = " or ".join(str(code) for code in statuses) if len(statuses) < 3 else "another 4xx"
-        return ruled_out("no request was refused with " + codes)
-    words = _server_words(refused[0]) or "without a word"
-    reason = "{}: HTTP {}: {}".format(refused[0].name, refused[0].stream["http_status"], words)
-    summary = "The server on {} {}: HTTP {} to the case {}: {}".format(
-        facts.run["host"], what, refused[0].stream["http_status"], refused[0].name, words
-    )
-    return Claim(CONFIRMED, reason, summary, about=names(s for s in answered if s.stream["http_status"] in statuses))
+        codes = joined(say(" or "), map(str, statuses)) if len(statuses) < 3 else say("another 4xx")
+        return ruled_out(say("no request was refused with {codes}", codes=codes))
+    about = names(s for s in answered if s.stream["http_status"] in statuses)
+    said = {
+        "case": refused[0].name,
+        "status": refused[0].stream["http_status"],
+        "message": _server_words(refused[0]) or say("without a word"),
+    }
+    reason = say("{case}: HTTP {status}: {message}", **said)
+    return Claim(CONFIRMED, reason, say(summary, host=facts.run["host"], **said), about=about)
 
 
 def _server_words(sent: StreamFacts) -> str:
@@ -147,9 +180,11 @@ RULES = (
         crash_loop,
         (*_UNREACHED, "step-2"),
         ("symptom-health", "check-1"),
-        "Read why it exits:\n"
-        "$ ansible {inventory}{host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
-        "Correct its command line or configuration.",
+        template(
+            "Read why it exits:\n"
+            "$ ansible {inventory}{host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
+            "Correct its command line or configuration."
+        ),
     ),
     Rule(
         "endpoint_unreachable",
@@ -157,7 +192,7 @@ RULES = (
         endpoint_unreachable,
         ("symptom-health", "symptom-accepted", "step-1"),
         ("symptom-health",),
-        "Leave vllm_base_url away, so that the address is taken from the running server, or correct it.",
+        template("Leave vllm_base_url away, so that the address is taken from the running server, or correct it."),
     ),
     Rule(
         "service_down",
@@ -173,7 +208,9 @@ RULES = (
         auth_rejected,
         ("symptom-accepted", "step-1"),
         ("symptom-accepted",),
-        "Give the key that clients use:\n$ ansible-playbook diagnose.yml {inventory}-l {host} -e vllm_api_key=KEY",
+        template(
+            "Give the key that clients use:\n$ ansible-playbook diagnose.yml {inventory}-l {host} -e vllm_api_key=KEY"
+        ),
     ),
     Rule(
         "request_rejected",
@@ -181,7 +218,9 @@ RULES = (
         request_rejected,
         ("symptom-accepted", "step-1", "step-3"),
         ("symptom-accepted",),
-        "Correct what the server's message names; the models it serves:\n"
-        "$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'",
+        template(
+            "Correct what the server's message names; the models it serves:\n"
+            "$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'"
+        ),
     ),
 )
