@@ -27,13 +27,13 @@ _EVENT_STREAM = "HTTP 200 text/event-stream"
 class Line(NamedTuple):
     """``expected``: what a good run sends here, "" for what it may send besides. ``seen``: name of what came, or "".
 
-    ``count`` events in a run from ``first`` to ``last`` (seconds since the start, None for what did not come).
+    ``times`` events in a run from ``first`` to ``last`` (seconds since the start, None for what did not come).
     ``detail``: in words. ``quote``: data of the server. ``deviation``: in words, "" where there is none.
     """
 
     expected: str
     seen: str = ""
-    count: int = 1
+    times: int = 1
     first: Optional[float] = None
     last: Optional[float] = None
     detail: str = ""
@@ -102,7 +102,7 @@ def telling(facts: Facts, named: Iterable[str] = ()) -> Optional[StreamFacts]:
         for one in sent:
             if one.name in names:
                 return one
-    return (usual or sent or [None])[0]
+    return next(iter(usual or sent), None)
 
 
 def deviates(sent: StreamFacts) -> bool:
@@ -134,7 +134,8 @@ def _steps(stream: Stream) -> List[_Step]:
     names = {name_of(event) for event in stream["events"]}
     called = any(_item_type(event) in CALLS for event in stream["events"])
     # A model that is free to call may answer in words; what came tells which of the two runs this is.
-    answers = not asked.get("tools") or (asked.get("tool_choice") != "required" and not called and _has(names, _TEXT))
+    must = bool(asked.get("tools")) and (asked.get("tool_choice") == "required" or not _has(names, _TEXT))
+    answers = not called and not must
     return [*_BEGINNING, *([_REASONING] if thinks else []), *([_TEXT] if answers else _CALL), _END]
 
 
@@ -208,7 +209,8 @@ def _joined(lines: List[Line], missing: List[Line]) -> List[Line]:
 
 def _place(steps: List[_Step], event: Event, met: int) -> Optional[int]:
     """The step that ``event`` belongs to: the next of its kind, or one that came before and comes again."""
-    for place in [*range(met, len(steps)), *range(met - 1, -1, -1)]:
+    places: List[int] = [*range(met, len(steps)), *range(met - 1, -1, -1)]
+    for place in places:
         step = steps[place]
         if name_of(event) in step.names and (not step.item or _item_type(event) in step.item):
             return place
@@ -225,7 +227,8 @@ def _missing(steps: List[_Step], came: List[bool], until: int) -> List[Line]:
 
 def _runs(sent: StreamFacts) -> List[_Run]:
     """Events of one name in a row; a run is broken where something deviates and where the silence lies."""
-    marks, silence, found = _marks(sent), _silence(sent), []
+    marks, silence = _marks(sent), _silence(sent)
+    found: List[_Run] = []
     for index, event in enumerate(sent.stream["events"]):
         last = found[-1].events[-1] if found else None
         paused = silence is not None and last is not None and last["t"] <= silence.start < silence.end <= event["t"]
@@ -338,6 +341,7 @@ def _silent(sent: StreamFacts, silence: Silence) -> Line:
     words = say("silence for {seconds:.1f} s", seconds=silence.seconds)
     if silence.end >= sent.stream["end"]["t"]:
         words = say("{silence}, then {end}", silence=words, end=_end_words(sent))
+        return Line("", first=silence.start, last=silence.end, quote=sent.stream["end"]["reason"], deviation=words)
     return Line("", first=silence.start, last=silence.end, deviation=words)
 
 
@@ -371,7 +375,7 @@ def _elided(lines: List[Line], most: int) -> List[Line]:
     gap = 0
     for place, line in enumerate(lines):
         if place not in keep:
-            gap += line.count if line.seen else 0
+            gap += line.times if line.seen else 0
             continue
         if gap:
             found.append(Line("", detail=say("more events, not shown: {count}", count=gap)))

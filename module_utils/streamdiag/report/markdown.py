@@ -32,6 +32,8 @@ class Limits(NamedTuple):
 
 #: Characters of a text in a list that is there to be skimmed.
 BRIEF = 200
+#: Characters of the name or the data of an event, in a table that names the file of all of them.
+EVENT = 60
 LIMITS = Limits(EXCERPT_LIMIT, EXCERPT_LIMIT, LINE_LIMIT, 40)
 #: Stands for a value that is not known.
 NOTHING = "-"
@@ -129,15 +131,15 @@ def number(value: object, digits: int = 2, unit: str = "") -> Safe:
     return Safe("{0:.{1}f}{2}".format(value, digits, " " + unit if unit else ""))
 
 
-def link(path: object) -> Safe:
+def link(path: object, limit: int = EXCERPT_LIMIT) -> Safe:
     """A link to a file below the report, named by its path; what is no such path is shown as code."""
     text = str(path)
-    return Safe(f"[{escape(text)}]({text})") if _BELOW.fullmatch(text) else code(text)
+    return Safe(f"[{escape(text)}]({text})") if _BELOW.fullmatch(text) else code(text, limit)
 
 
-def image(path: object, alt: object) -> Safe:
+def image(path: object, alt: object, limit: int = EXCERPT_LIMIT) -> Safe:
     """A picture below the report; where ``path`` is none, what it would show."""
-    shown = escape(alt)
+    shown = escape(alt, limit)
     return Safe(f"![{shown}]({path})" if _BELOW.fullmatch(str(path)) else shown)
 
 
@@ -147,9 +149,9 @@ def row(id_: object) -> Safe:
     return Safe(f"[{code(text)}](#{text})") if re.fullmatch(r"[a-z0-9-]{1,40}", text) else code(text)
 
 
-def html(value: object) -> Safe:
+def html(value: object, limit: int = LINE_LIMIT) -> Safe:
     """Plain text on one line for the one place where Markdown is not read: between tags of the template."""
-    text = " ".join(clean(shorten(str(value), LINE_LIMIT)).split())
+    text = " ".join(clean(shorten(str(value), limit)).split())
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, entity)
     return Safe(text)
@@ -170,7 +172,8 @@ def render(
 
     ``Words`` are said in ``language``; a text of the template itself stands in ``_("… {name}", name=value)``; the id of
     a status or the like is a word with ``| term``. Texts are shortened to ``limits``, but those with ``| important``
-    only to the widest, and those with ``| brief`` to a line or two. ``whole``: path of the file, relative to the report, that has whole what is shortened.
+    only to the widest, those with ``| brief`` to a line or two, and those of an event by ``| event`` and ``| remark``.
+    ``whole``: path of the file, relative to the report, that has whole what is shortened.
     """
 
     def said(value: object) -> object:
@@ -182,7 +185,10 @@ def render(
     def rest_in_file(count: int) -> str:
         if not whole:
             return rest(count)
-        return language.gettext("… ({count} more characters: {file})").format(count=count, file=link(whole))
+        return language.gettext("… ([{count} more characters]({file}))").format(count=count, file=whole)
+
+    def short_rest(count: int) -> str:
+        return f"… (+{count})"
 
     def shown(value: object) -> str:
         return escape(said(value), limits.text, rest_in_file)
@@ -204,12 +210,14 @@ def render(
         "block": lambda value: block(value, limits.block, limits.line, rest),
         "important": lambda value: Safe(escape(value, LIMITS.text, rest_in_file)),
         "brief": lambda value: Safe(escape(value, min(BRIEF, limits.text), rest_in_file)),
+        "event": lambda value: code(value, max(EVENT, limits.text // 4), short_rest),
+        "remark": lambda value: Safe(escape(value, max(BRIEF, limits.text // 4), short_rest)),
         "command": command,
         "number": number,
-        "link": link,
-        "image": lambda path, alt: image(path, said(alt)),
+        "link": lambda path: link(path, min(BRIEF, limits.text)),
+        "image": lambda path, alt: image(path, said(alt), min(BRIEF, limits.text)),
         "row": row,
-        "html": html,
+        "html": lambda value: html(value, min(BRIEF, limits.text)),
     }
     environment.filters.update({name: _translating(filter_, said) for name, filter_ in filters.items()}, said=said)
     environment.filters["term"] = term

@@ -27,6 +27,7 @@ LADDER = (
     Limits(text=300, block=400, line=160, items=12),
     Limits(text=160, block=240, line=120, items=8),
     Limits(text=80, block=120, line=80, items=5),
+    Limits(text=60, block=100, line=80, items=4),
     Limits(text=40, block=80, line=60, items=3),
     Limits(text=20, block=40, line=40, items=2),
 )
