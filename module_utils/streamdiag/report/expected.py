@@ -286,7 +286,7 @@ def _item(event: Event) -> str:
     if not kind:
         return ""
     if kind not in CALLS:
-        return say("{type}", type=kind)
+        return kind
     call = say("{type} {name}, call id {id}", type=kind, name=text_in(item, "name"), id=text_in(item, "call_id"))
     if not name_of(event).endswith(".done") or kind != "function_call":
         return call

@@ -146,7 +146,7 @@ def image(path: object, alt: object, limit: int = EXCERPT_LIMIT) -> Safe:
 def row(id_: object) -> Safe:
     """A link to the row of the checklist that has the heading ``id_``."""
     text = str(id_)
-    return Safe(f"[{code(text)}](#{text})") if re.fullmatch(r"[a-z0-9-]{1,40}", text) else code(text)
+    return Safe(f"[{code(text)}](#{text})") if re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text) else code(text)
 
 
 def html(value: object, limit: int = LINE_LIMIT) -> Safe:
