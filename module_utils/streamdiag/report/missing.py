@@ -10,7 +10,7 @@ from ..judge.facts import Facts
 from ..store import Bundle
 from ..words import joined, say
 
-#: (part of the bundle, key of a source in it) -> its name. A source has a ``state`` and, when not ``ok``, a ``reason``.
+#: (part of the bundle, key of a source in it) -> its name. A source has a ``state`` and a ``reason``.
 _NAMES: Dict[Tuple[str, str], str] = {
     ("target", "unit"): say("the systemd unit"),
     ("target", "processes"): say("the processes"),
@@ -39,6 +39,10 @@ def missing_evidence(bundle: Bundle, facts: Facts) -> List[Missing]:
     if denied:
         found.append(Missing(_listed(denied), say("run it again with sudo (-K asks for the password):"), f"{again} -K"))
     found += [Missing(_listed([one]), _by_hand(one[0])) for one in unread]
+    bad = next(iter(facts.failing), None)
+    if bad is not None and all(sample.get("generation_tokens") is None for sample in bad.stream["samples"]["metrics"]):
+        what = say("the counters beside the stream {case}", case=bad.name)
+        found.append(Missing(what, say("let /metrics answer at the address of the server itself, and run it again")))
     skipped = sorted(facts.run.get("skipped_cases", {}))
     if skipped and not facts.failing:
         what = say("streams that were not sent: {cases}", cases=", ".join(skipped))

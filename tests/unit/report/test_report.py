@@ -299,6 +299,7 @@ def test_what_is_missing_for_a_verdict_has_a_way_to_get_it():
     assert "## Which evidence is missing" in text
     assert "ansible-playbook diagnose.yml -l gpu43 -K" in text and "vllm_public_url=" in text
     assert "not in group systemd-journal" in text
+    assert "the counters beside the stream simple" in text
 
 
 def test_every_row_for_and_against_leads_to_its_row():
