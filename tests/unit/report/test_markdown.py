@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from hypothesis import given, settings
@@ -11,14 +12,19 @@ from hypothesis import strategies as st
 from streamdiag.report.markdown import (
     EXCERPT_LIMIT,
     LINE_LIMIT,
+    Limits,
     Safe,
     block,
     clean,
     code,
     command,
     escape,
+    html,
+    image,
+    link,
     number,
     render,
+    row,
 )
 
 markdown_it = pytest.importorskip("markdown_it", reason="needs markdown-it-py and linkify-it-py (requirements-dev.txt)")
@@ -174,6 +180,42 @@ def test_what_is_shortened_says_so():
         assert "more characters" not in made("x" * 200)
     lines = block("\n".join("y" * (LINE_LIMIT + 7) for _ in range(3))).splitlines()
     assert [line.endswith("… (7 more characters)") for line in lines[1:-1]] == [True] * 3
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_path_of_ours_is_no_link_and_no_picture(text):
+    for path in (text, "../" + text, "/etc/passwd", "evidence/../../x", "//evil.example/x", "javascript:alert(1)"):
+        for made in (link(path), image(path, text), row(path)):
+            assert not {t.type for t in tokens_of(made)} & {"link_open", "image", "html_inline", "html_block"}
+
+
+def test_paths_of_ours_are_links_and_pictures():
+    (opened,) = (t for t in tokens_of(link("evidence/stream-tool_turn.json")) if t.type == "link_open")
+    assert opened.attrs["href"] == "evidence/stream-tool_turn.json"
+    (picture,) = (t for t in tokens_of(image("pictures/simple.svg", "] <b>(x)")) if t.type == "image")
+    assert picture.attrs["src"] == "pictures/simple.svg" and picture.content.replace("\\", "") == "] <b>(x)"
+    assert row("step-1") == "[`step-1`](#step-1)"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_text_between_our_tags_stays_text(text):
+    blocks = [
+        t for t in tokens_of(f"<details><summary>{html(text)}</summary>\n\nx\n\n</details>") if t.type == "html_block"
+    ]
+    assert len(blocks) == 2
+    inside = blocks[0].content.removeprefix("<details><summary>").removesuffix("</summary>\n")
+    assert not set("<>") & set(inside)
+    assert unescape(inside) == flat(text)
+
+
+def test_a_report_says_where_the_rest_of_a_text_is(tmp_path):
+    template = tmp_path / "t.md.j2"
+    template.write_text("{{ a }}\n\n{{ a | code }}\n\n{{ a | important }}\n\n{{ a | block }}\n", encoding="utf-8")
+    found = render(template, {"a": "x" * 100}, limits=Limits(10, 20, 20, 3), whole="result.json").splitlines()
+    assert found[0] == "xxxxxxxxxx … ([90 more characters](result.json))"
+    assert found[2] == "`xxxxxxxxxx` … ([90 more characters](result.json))"
+    assert found[4] == "x" * 100
+    assert "more characters)" in found[7] and "](" not in found[7]
 
 
 def test_values():

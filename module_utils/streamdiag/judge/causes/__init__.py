@@ -133,3 +133,9 @@ def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str
 
 def _rows(ids: Tuple[str, ...], checks: Dict[str, Check], statuses: Tuple[str, ...]) -> List[str]:
     return [id_ for id_ in ids if checks[id_]["status"] in statuses]
+
+
+def bearing(cause: str) -> Tuple[str, ...]:
+    """The rows of the checklist that could speak for or against ``cause``; none for an unknown one."""
+    rule = _BY_ID.get(cause)
+    return tuple(dict.fromkeys(rule.for_ + rule.against)) if rule is not None else ()
