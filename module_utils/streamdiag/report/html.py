@@ -1,8 +1,8 @@
 """``report.md`` -> ``report.html``: the same report as one file that needs no network and runs nothing.
 
-The Markdown has every text of a host escaped already (``markdown.py``). The page does not rely on it: of raw HTML only the
-template's own ``<details>`` survive, links lead to files beside the page, and its Content-Security-Policy allows nothing
-but its own style and the pictures in it.
+The Markdown has every text of a host escaped already (``markdown.py``). The page does not rely on it: of raw HTML only
+the template's own ``<details>`` survive, links lead to files beside the page, and its Content-Security-Policy allows
+nothing but its own style and the pictures in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, MutableMapping, Sequence, Set
+from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Sequence, Set
 from urllib.parse import unquote
 
 import jinja2
@@ -36,7 +36,11 @@ _COLOURS = {"❌": "fail", "💥": "fail", "⚠": "warn"}
 
 
 def page(
-    markdown: str, title: str, template: Path, language: Language = ENGLISH, pictures: Mapping[str, str] | None = None
+    markdown: str,
+    title: str,
+    template: Path,
+    language: Language = ENGLISH,
+    pictures: Optional[Mapping[str, str]] = None,
 ) -> str:
     """A whole HTML document that shows ``markdown``; the same bytes for the same arguments.
 
@@ -149,7 +153,7 @@ def _shape_tables(tokens: List[Token]) -> None:
     """Class ``long`` for the cells of columns with long texts; the colour of its status for a row."""
     cells: List[List[Token]] = []  # of the current table: per column, its cells
     longest: List[int] = []
-    column, row = 0, tokens[0] if tokens else Token("", "", 0)
+    column, row = 0, Token("", "", 0)
     for number, token in enumerate(tokens):
         if token.type == "table_open":
             cells, longest = [], []
