@@ -23,16 +23,13 @@ from markupsafe import Markup
 
 from ..words import in_language, say
 from .language import ENGLISH, Language
+from .tables import shape_tables, text_of
 
 #: Reports that have a page of their own; a link to one of them leads to its page.
 _REPORTS = re.compile(r"(?<![^/])(report|audit|summary)\.md(?=$|#)")
 _OWN_TAGS = re.compile(
     r"(<details>|<details open>|</details>|<summary>(?:[^<>]|<b>[^<>]*</b>|<code>[^<>]*</code>)*</summary>)"
 )
-#: From how many characters on the text of a column may wrap, so that the column needs a width of its own.
-_LONG = 28
-#: Signs of a row's status, as the template writes them, that give the row a colour.
-_COLOURS = {"❌": "fail", "💥": "fail", "⚠": "warn"}
 
 
 def page(
@@ -70,7 +67,7 @@ def body(markdown: str, language: Language, pictures: Mapping[str, str]) -> str:
     env: Dict[str, Any] = {"language": language, "pictures": pictures, "details": 0, "link": False}
     tokens = parser.parse(markdown, env)
     _name_headings(tokens)
-    _shape_tables(tokens)
+    shape_tables(tokens)
     return str(parser.renderer.render(tokens, parser.options, env)) + "</details>\n" * int(env["details"])
 
 
@@ -88,7 +85,7 @@ class _Renderer(RendererHTML):
         return escapeHtml(tokens[idx].content)
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
-        return '<div class="table"><table>\n'
+        return '<div class="table">' + self.renderToken(tokens, idx, options, env)
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return "</table></div>\n"
@@ -140,41 +137,10 @@ def _name_headings(tokens: List[Token]) -> None:
     for opening, inline in zip(tokens, tokens[1:]):
         if opening.type != "heading_open":
             continue
-        base = re.sub(r"[^\w\- ]", "", _text(inline).lower()).replace(" ", "-")
+        base = re.sub(r"[^\w\- ]", "", text_of(inline).lower()).replace(" ", "-")
         name, number = base, 0
         while name in taken:
             number += 1
             name = f"{base}-{number}"
         taken.add(name)
         opening.attrSet("id", name)
-
-
-def _shape_tables(tokens: List[Token]) -> None:
-    """Class ``long`` for the cells of columns with long texts; the colour of its status for a row."""
-    cells: List[List[Token]] = []  # of the current table: per column, its cells
-    longest: List[int] = []
-    column, row = 0, Token("", "", 0)
-    for number, token in enumerate(tokens):
-        if token.type == "table_open":
-            cells, longest = [], []
-        elif token.type == "tr_open":
-            column, row = 0, token
-        elif token.type in ("th_open", "td_open"):
-            if column == len(cells):
-                cells.append([])
-                longest.append(0)
-            text = _text(tokens[number + 1])
-            cells[column].append(token)
-            longest[column] = max(longest[column], len(text))
-            colour = next((colour for sign, colour in _COLOURS.items() if text.startswith(sign)), "")
-            if colour and column == 0:
-                row.attrSet("class", colour)
-            column += 1
-        elif token.type == "table_close":
-            for cell in (cell for width, column_ in zip(longest, cells) if width > _LONG for cell in column_):
-                cell.attrSet("class", "long")
-
-
-def _text(inline: Token) -> str:
-    """What a reader sees of ``inline``."""
-    return "".join(child.content for child in inline.children or [] if child.type != "html_inline")
