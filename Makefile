@@ -32,7 +32,7 @@ test-browser: $(STAMP) ## the pages of reports in Debian's chromium (as root on 
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || test "$$(id -u)" != 0 || \
 		{ apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
 		apt-get install --quiet --yes --no-install-recommends chromium fonts-dejavu-core cmark-gfm; } || true
-	@$(BIN)/python -m pytest -q -m browser
+	@$(BIN)/python -m pytest -q tests/browser
 
 test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time debootstraps, minutes)
 	@$(BIN)/python -m pytest -q -m hosts

@@ -147,6 +147,15 @@ class Tab:
             raise BrowserError(str(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
+    def comes_true(self, expression: str, seconds: float = 10.0) -> bool:
+        """Whether the expression becomes true in so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not self.ask(expression):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def screenshot(self, path: Path, whole: bool = True) -> None:
         """A PNG of the window, or of the whole page."""
         answer = self.browser.call(
@@ -189,6 +198,7 @@ def open_page(browser: Browser, path: Path, width: int = 1280, scheme: str = "li
     )
     preference = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.call("Emulation.setEmulatedMedia", session, features=preference)
+    browser.call("Page.bringToFront", session)
     answer = browser.call("Page.navigate", session, url=path.resolve().as_uri())
     if answer.get("errorText"):
         raise BrowserError(f"{path}: {answer['errorText']}")
