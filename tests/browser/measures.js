@@ -20,7 +20,7 @@
     const [high, low] = [light(over(numbers(getComputedStyle(element).color), below)), light(below)].sort((a, b) => b - a);
     return (high + 0.05) / (low + 0.05);
   };
-  const kind = element => (element.closest("a, code, pre, td, th, summary, h1, h2, h3, blockquote") ?? document.body).localName;
+  const kind = element => (element.closest("a, code, pre, td, th, summary, h1, h2, h3, h4, blockquote") ?? document.body).localName;
   const contrasts = {};
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -36,7 +36,10 @@
     contrasts,
     paper: paper(document.body),
     tables: [...document.querySelectorAll("table")].map(table => [...table.rows].map(row => row.cells.length)),
-    pictures: [...document.images].map(image => ({ width: image.naturalWidth, shown: image.getBoundingClientRect().width })),
+    pictures: [...document.images].map(image => ({
+      width: image.naturalWidth,
+      shown: image.getBoundingClientRect().width,
+    })),
     links: [...document.querySelectorAll("a")].map(link => link.getAttribute("href")),
     targets: [...document.querySelectorAll("a[href^='#']")].map(link => !!document.getElementById(decodeURIComponent(link.hash.slice(1)))),
     elements: [...new Set([...document.querySelectorAll("body *")].map(element => element.localName))].sort(),

@@ -18,7 +18,7 @@ PHONE, DESK = 360, 1280
 CONTRAST = 4.5
 #: All that the body of a page consists of.
 ELEMENTS = {
-    *("main", "h1", "h2", "h3", "p", "ul", "ol", "li", "blockquote", "hr", "details", "summary", "div", "pre"),
+    *("main", "h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "blockquote", "hr", "details", "summary", "div", "pre"),
     *("table", "thead", "tbody", "tr", "th", "td", "strong", "em", "s", "b", "code", "a", "img"),
 }
 ATTRIBUTES = {"id", "class", "href", "src", "alt", "style", "data-name", "open"}

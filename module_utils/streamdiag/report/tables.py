@@ -10,10 +10,12 @@ from typing import Iterator, List, NamedTuple, Sequence
 
 from markdown_it.token import Token
 
+from .markdown import NOTHING
+
 #: From how many characters on a value is prose.
 LONG = 28
-#: Up to how many columns a table with prose is shown row by row on a phone.
-FEW = 4
+#: How many columns a table with prose has that is shown row by row on a phone: two fit, and many are mostly numbers.
+ROW_BY_ROW = (3, 4)
 #: Signs of a row's status, as the template writes them in its first cell, that give the row a colour.
 COLOURS = {"❌": "fail", "💥": "fail", "⚠": "warn"}
 
@@ -69,7 +71,7 @@ def _widen_columns(table: _Table) -> None:
     for column in prose:
         for cell in column:
             cell.opening.attrSet("class", "long")
-    if prose and len(columns) <= FEW:
+    if prose and len(columns) in ROW_BY_ROW:
         table.opening.attrSet("class", "prose")
         _name_values(columns)
 
@@ -79,3 +81,5 @@ def _name_values(columns: Sequence[Sequence[_Cell]]) -> None:
         for cell in column[1:]:
             if column[0].text:
                 cell.opening.attrSet("data-name", column[0].text)
+            if cell.text == NOTHING:
+                cell.opening.attrJoin("class", "nothing")
