@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-codex test-hosts test-vllm test-changes accuracy lint clean
+.PHONY: help setup demo test test-browser test-codex test-hosts test-vllm test-changes accuracy lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,12 @@ test: $(STAMP) ## unit, module, simulator and playbook tests; what this machine 
 test-codex: $(STAMP) ## the real Codex CLI beside what we send and say of it (the first time downloads 142 MB)
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-codex.txt
 	@$(BIN)/python -m pytest -q -m codex
+
+test-browser: $(STAMP) ## the pages of reports in Debian's chromium (as root on Debian it is installed when missing)
+	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || test "$$(id -u)" != 0 || \
+		{ apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
+		apt-get install --quiet --yes --no-install-recommends chromium fonts-dejavu-core cmark-gfm; } || true
+	@$(BIN)/python -m pytest -q tests/browser
 
 test-hosts: $(STAMP) ## real systemd hosts over real ssh (root; the first time debootstraps, minutes)
 	@$(BIN)/python -m pytest -q -m hosts

@@ -18,6 +18,7 @@ COMMANDS = {
     "make lint": "ci",
     "make test": "ci",
     "make test-codex": "ci",
+    "make test-browser": "ci",
     "make test-hosts": "ci",
     "make test-vllm": "ci",
     "make test-changes": "ci",

@@ -106,10 +106,11 @@ def test_hosts_never_share_a_folder(tmp_path):
     assert len(set(run.hosts.values())) == 3
 
 
-def test_a_host_is_not_taken_for_a_file_of_the_run(tmp_path):
-    # summary.json and summary.md lie beside the hosts' folders.
-    run = make_run_folder(tmp_path, "run", ["summary.json"])
-    assert run.hosts["summary.json"].name != "summary.json"
+@pytest.mark.parametrize("name", ["summary.json", "summary.md", "summary.html"])
+def test_a_host_is_not_taken_for_a_file_of_the_run(tmp_path, name):
+    # Those lie beside the hosts' folders.
+    run = make_run_folder(tmp_path, "run", [name])
+    assert run.hosts[name].name != name
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
