@@ -14,6 +14,7 @@ import jinja2
 
 from ..words import in_language
 from .language import ENGLISH, Language
+from .terms import term
 
 #: Characters of one excerpt in a report; the whole text is in the evidence.
 EXCERPT_LIMIT = 1200
@@ -106,7 +107,8 @@ def _longest_run(text: str) -> int:
 def render(template: Path, context: Dict[str, Any], language: Language = ENGLISH) -> str:
     """Fill ``template``. Every expression is escaped; an unknown name is an error. Raises jinja2.TemplateError.
 
-    ``Words`` are said in ``language``; a text of the template itself stands in ``_("… {name}", name=value)``.
+    ``Words`` are said in ``language``; a text of the template itself stands in ``_("… {name}", name=value)``; the id of
+    a status or the like is a word with ``| term``.
     """
 
     def said(value: object) -> object:
@@ -127,6 +129,7 @@ def render(template: Path, context: Dict[str, Any], language: Language = ENGLISH
     )
     filters: Dict[str, Callable[..., Safe]] = {"code": code, "block": block, "command": command, "number": number}
     environment.filters.update({name: _translating(filter_, said) for name, filter_ in filters.items()}, said=said)
+    environment.filters["term"] = term
     environment.globals["_"] = text_of
     text = environment.get_template(template.name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
