@@ -1,18 +1,26 @@
-"""Everything that is written about one host, about one comparison, and about one run, in its folder."""
+"""Everything that is written about one host, about one comparison, and about one run, in its folder.
+
+What is for other programs is held against its published schema when everything is written: ``NotAsPublished``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..compare.comparison import Comparison
 from ..judge.result import Result
 from ..store import Bundle, to_json, write_text
 from .audit import render_audit
+from .junit import junit
 from .language import Language, load_language
-from .markdown import render
 from .report import render_report
+from .schemas import AUDIT, RESULT, SUMMARY, require
+from .stored import Stored
 from .summary import Summary
+from .summary_report import render_summary
+
+REPORT = "report.md"
 
 
 class Style(NamedTuple):
@@ -29,23 +37,49 @@ def style(role: str, language: str) -> Style:
 
 def write_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> Path:
     """``result.json`` and ``report.md`` of the host whose run is in ``folder``; the path of the report."""
-    write_text(folder / "result.json", to_json(result))
-    report = folder / "report.md"
-    write_text(report, render_report(bundle, result, look.role / "templates" / "report.md.j2", look.language))
+    report = _put_report(folder, bundle, result, look)
+    _require(RESULT, result, folder, look)
     return report
 
 
 def write_audit(folder: Path, comparison: Comparison, look: Style) -> Path:
     """``audit.json`` and ``audit.md`` in ``folder``; the path of the latter."""
+    report = _put_audit(folder, comparison, look)
+    _require(AUDIT, comparison, folder, look)
+    return report
+
+
+def write_both(folder: Path, bundle: Bundle, result: Result, comparison: Comparison, look: Style) -> tuple[Path, Path]:
+    """What ``write_report`` and ``write_audit`` write; the paths of report and audit."""
+    paths = _put_report(folder, bundle, result, look), _put_audit(folder, comparison, look)
+    _require(RESULT, result, folder, look)
+    _require(AUDIT, comparison, folder, look)
+    return paths
+
+
+def write_summary(folder: Path, summary: Summary, stored: Stored, look: Style) -> Path:
+    """``summary.json``, ``summary.md`` and ``junit.xml`` of the run in ``folder``; the path of ``summary.md``."""
+    write_text(folder / "summary.json", to_json(summary))
+    report = folder / "summary.md"
+    write_text(report, render_summary(summary, look.role / "templates" / "summary.md.j2", look.language))
+    write_text(folder / "junit.xml", junit(summary["run_id"], stored))
+    _require(SUMMARY, summary, folder, look)
+    return report
+
+
+def _put_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> Path:
+    write_text(folder / "result.json", to_json(result))
+    report = folder / REPORT
+    write_text(report, render_report(bundle, result, look.role / "templates" / "report.md.j2", look.language))
+    return report
+
+
+def _put_audit(folder: Path, comparison: Comparison, look: Style) -> Path:
     write_text(folder / "audit.json", to_json(comparison))
     report = folder / "audit.md"
     write_text(report, render_audit(comparison, look.role / "templates" / "audit.md.j2", look.language))
     return report
 
 
-def write_summary(folder: Path, summary: Summary, look: Style) -> Path:
-    """``summary.json`` and ``summary.md`` of the run in ``folder``; the path of the latter."""
-    write_text(folder / "summary.json", to_json(summary))
-    report = folder / "summary.md"
-    write_text(report, render(look.role / "templates" / "summary.md.j2", {"summary": summary}, look.language))
-    return report
+def _require(name: str, document: Any, folder: Path, look: Style) -> None:
+    require(look.role / "schemas", name, document, folder / f"{name}.json")
