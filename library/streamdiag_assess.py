@@ -61,7 +61,9 @@ hosts:
   type: dict
   returned: success
 damaged:
-  description: Why evidence could not be judged, one for each folder of which that is so.
+  description:
+    - Why evidence could not be judged, one for each folder of which that is so; and what was written that is not as
+      its published schema says.
   type: list
   elements: str
   returned: success

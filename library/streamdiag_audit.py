@@ -84,8 +84,9 @@ from ansible.module_utils.streamdiag.compare.comparison import Audit
 from ansible.module_utils.streamdiag.compare.experiment import experiment, order
 from ansible.module_utils.streamdiag.controller.folders import explain
 from ansible.module_utils.streamdiag.judge.assess import assess
+from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import announcement, conclusion
-from ansible.module_utils.streamdiag.report.write import style, write_audit, write_report
+from ansible.module_utils.streamdiag.report.write import style, write_both
 from ansible.module_utils.streamdiag.store import NotABundle, load, write_part
 
 
@@ -122,9 +123,8 @@ def main() -> None:
         write_part(folder, EXPERIMENT, experiment(comparison, audit))
         look, bundle = style(given["role"], given["language"]), load(folder)
         result = assess(bundle)
-        report = write_report(folder, bundle, result, look)
-        audit_report = write_audit(folder, comparison, look)
-    except (NotABundle, NotComparable) as error:
+        report, audit_report = write_both(folder, bundle, result, comparison, look)
+    except (NotABundle, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=explain(error, folder))

@@ -68,6 +68,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.streamdiag.compare.comparable import NotComparable
 from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
 from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import conclusion
 from ansible.module_utils.streamdiag.report.write import style, write_audit
 
@@ -94,7 +95,7 @@ def main() -> None:
     try:
         comparison = compare(read_result(before), read_result(after), module.params["force"])
         report = write_audit(after, comparison, style(module.params["role"], module.params["language"]))
-    except (NotAResult, NotComparable) as error:
+    except (NotAResult, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=f"{after.name}: {error}")
     except OSError as error:
         module.fail_json(msg=explain(error, after))

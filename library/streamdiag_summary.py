@@ -5,9 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: streamdiag_summary
-short_description: Write summary.json and summary.md of a run
+short_description: Write summary.json, summary.md and junit.xml of a run
 description:
   - Runs on the controller, on the results that are in the folder of the run.
+  - A result that cannot be read is named there and in RV(damaged), and costs the other hosts nothing.
 author: The streamdiag authors
 options:
   folder:
@@ -47,13 +48,19 @@ summary:
   description: The path of the summary.
   type: str
   returned: success
+damaged:
+  description: Why results could not be read, one for each host of which that is so.
+  type: list
+  elements: str
+  returned: success
 """
 
-import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.folders import explain, point_latest
+from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
+from ansible.module_utils.streamdiag.report.stored import read_results
 from ansible.module_utils.streamdiag.report.summary import summarise
 from ansible.module_utils.streamdiag.report.write import style, write_summary
 
@@ -68,19 +75,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    folder = Path(module.params["folder"])
+    folder, wrong = Path(module.params["folder"]), ""
     try:
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/result.json"))]
-        if not results:
+        stored = read_results(folder)
+        if not stored.results and not stored.damaged:
             module.fail_json(msg=f"{folder} holds no result: no report was written in this run")
-        report = write_summary(folder, summarise(results), style(module.params["role"], module.params["language"]))
+        summary = summarise(stored, folder.resolve().name)
+        try:
+            write_summary(folder, summary, stored, style(module.params["role"], module.params["language"]))
+        except NotAsPublished as error:
+            wrong = str(error)
         if module.params["latest"]:
             point_latest(folder.parent, folder.name)
     except OSError as error:
         module.fail_json(msg=explain(error, folder))
-    except ValueError as error:
-        module.fail_json(msg=f"a result.json below {folder} is not whole JSON: {error}; judge it again")
-    module.exit_json(changed=False, summary=str(report))
+    if wrong:
+        module.fail_json(msg=wrong)
+    damaged = [f"{one['host']}: {one['reason']}" for one in stored.damaged]
+    module.exit_json(changed=False, summary=str(folder / "summary.md"), damaged=damaged)
 
 
 if __name__ == "__main__":

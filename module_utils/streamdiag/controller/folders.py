@@ -45,7 +45,7 @@ def _folder_names(hosts: List[str]) -> List[str]:
     for host in hosts:
         base, number = host_folder_name(host), 1
         name = base
-        while name in names or name in ("summary.json", "summary.md", "summary.html"):
+        while name in names or name in ("summary.json", "summary.md", "summary.html", "junit.xml"):
             number += 1
             name = f"{base}-{number}"
         names.append(name)

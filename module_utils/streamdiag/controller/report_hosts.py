@@ -14,8 +14,9 @@ from .. import __version__
 from ..bundle import BUNDLE_VERSION, RUN
 from ..judge.assess import assess
 from ..judge.result import Verdict
+from ..report.schemas import NotAsPublished
 from ..report.terminal import announcement, failures
-from ..report.write import style, write_report
+from ..report.write import REPORT, style, write_report
 from ..store import NotABundle, load, write_part
 from .folders import explain
 
@@ -29,7 +30,8 @@ class Order(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """What came of one host. ``damaged``: why its evidence could not be judged; then there is no verdict."""
+    """What came of one host. ``damaged``: why its evidence could not be judged, and then there is no verdict; or what
+    was written of it is not as published."""
 
     folder: str
     damaged: str
@@ -59,20 +61,24 @@ _style = functools.lru_cache(maxsize=None)(style)
 
 def _report_host(work: tuple[str, Optional[Dict[str, Any]], Order]) -> Reported:
     name, run, order = work
-    folder = Path(name)
+    folder, unlike = Path(name), ""
     try:
         if run:
             _end(folder, run)
         bundle = load(folder)
         result = assess(bundle)
-        report = str(write_report(folder, bundle, result, _style(order.role, order.language)))
+        try:
+            write_report(folder, bundle, result, _style(order.role, order.language))
+        except NotAsPublished as error:
+            unlike = str(error)
     except NotABundle as error:
         return Reported(name, str(error), None, [str(error)], "", "")
     except OSError as error:
         return Reported(name, explain(error, folder), None, [explain(error, folder)], "", "")
     source = (bundle.target or {}).get("base_url_source", "")
-    why = failures(result, order.fail_on, source)
-    return Reported(name, "", result["verdict"], why, report, announcement(result, report))
+    why = failures(result, order.fail_on, source) + ([unlike] if unlike else [])
+    report = str(folder / REPORT)
+    return Reported(name, unlike, result["verdict"], why, report, announcement(result, report))
 
 
 def _end(folder: Path, run: Dict[str, Any]) -> None:

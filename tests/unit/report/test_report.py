@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from streamdiag.judge.assess import assess
-from streamdiag.report.markdown import render
 from streamdiag.report.pictures.picture import Picture
 from streamdiag.report.report import render_report
-from streamdiag.report.summary import STATUSES, summarise
 from streamdiag.report.terminal import announcement, failures
 from tests.unit.judge.bundles import (
     EXPECTED,
@@ -362,29 +360,7 @@ def test_what_was_not_sent_is_in_the_report_with_its_reason():
     assert "the host was lost" in report_of(assess(one))
 
 
-# Summary and terminal
-
-
-def _results():
-    return [{**assess(real(condition)), "host": condition} for condition in EXPECTED]
-
-
-def test_the_summary_lists_the_worst_first():
-    found = summarise(_results())
-    order = [STATUSES.index(line["status"]) for line in found["hosts"]]
-    assert order == sorted(order) and len(order) == len(EXPECTED)
-    assert found["totals"] == {"unreachable": 1, "broken": 8, "healthy": 2}
-    assert [line["host"] for line in found["hosts"] if line["status"] == "healthy"] == ["healthy", "healthy-trixie"]
-
-
-def test_a_summary_of_hostile_texts_stays_well_formed():
-    summary = summarise(_results())
-    rows = sum(
-        1 for t in is_well_formed(render(TEMPLATES / "summary.md.j2", {"summary": summary})) if t.type == "tr_open"
-    )
-    poisoned = _poisoned({"hosts": summary["hosts"]}, POISON)
-    text = render(TEMPLATES / "summary.md.j2", {"summary": {**summary, **poisoned}})
-    assert sum(1 for t in is_well_formed(text) if t.type == "tr_open") == rows == len(EXPECTED) + 1
+# Terminal
 
 
 def test_an_announcement_cannot_move_the_cursor_or_add_lines():
