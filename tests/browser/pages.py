@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamdiag.judge.assess import assess
 from streamdiag.report.html import page
+from streamdiag.report.stored import of_results
 from streamdiag.report.summary import summarise
 from streamdiag.report.write import style, write_audit, write_report, write_summary
 from tests.unit.judge.bundles import EXPECTED, real
@@ -42,9 +43,10 @@ def _of_audit(folder: Path, text: str = "") -> Path:
 
 
 def _of_summary(folder: Path, text: str = "") -> Path:
-    summary = summarise([{**assess(real(condition)), "host": condition} for condition in EXPECTED])
+    stored = of_results([{**assess(real(condition)), "host": condition} for condition in EXPECTED])
+    summary = summarise(stored)
     hosts = _poisoned(summary["hosts"], text) if text else summary["hosts"]
-    return write_summary(folder, {**summary, "hosts": hosts}, style(str(ROLE), "en"))
+    return write_summary(folder, {**summary, "hosts": hosts}, stored, style(str(ROLE), "en"))
 
 
 def _of_sample(folder: Path) -> Path:

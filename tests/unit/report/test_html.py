@@ -12,6 +12,8 @@ import pytest
 from streamdiag.judge.assess import assess
 from streamdiag.report.html import body, page
 from streamdiag.report.language import ENGLISH, Language
+from streamdiag.report.stored import read_results
+from streamdiag.report.summary import summarise
 from streamdiag.report.write import style, write_report, write_summary
 from tests.unit.judge.bundles import EXPECTED, real
 from tests.unit.report.shape import Shape
@@ -237,5 +239,6 @@ def test_pages_lie_beside_the_reports(tmp_path):
     assert "<title>broken: gpu45</title>" in written
     assert Shape(written).headings == Shape(shown(path.read_text(encoding="utf-8"))).headings
     assert (tmp_path / "gpu45" / "report.html").stat().st_mode & 0o777 == 0o600
-    summary = {"schema_version": 1, "run_id": "20261122T195040Z", "totals": {}, "hosts": []}
-    assert write_summary(tmp_path, summary, look).with_suffix(".html").exists()
+    stored = read_results(tmp_path)
+    summary = write_summary(tmp_path, summarise(stored), stored, look).with_suffix(".html")
+    assert 'href="gpu45/report.html"' in summary.read_text(encoding="utf-8")
