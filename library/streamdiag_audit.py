@@ -123,7 +123,7 @@ def main() -> None:
         look, bundle = style(given["role"], given["language"]), load(folder)
         result = assess(bundle)
         report = write_report(folder, bundle, result, look)
-        audit_report = write_audit(folder, comparison, look)
+        audit_report = write_audit(folder, comparison, look, (before, after))
     except (NotABundle, NotComparable) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
