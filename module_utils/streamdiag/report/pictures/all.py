@@ -41,7 +41,7 @@ def pictures_of(
 def picture_of_pair(
     comparison: Comparison, before: Bundle, after: Bundle, language: Language, errors: Optional[List[str]] = None
 ) -> Optional[Picture]:
-    """Before over after, of the case that tells most; None where nothing is to be seen. ``errors``: as above, in words."""
+    """Before over after, of the case that tells most; None without any. ``errors``: as above, in words."""
     try:
         pair = telling_pair(comparison, before, after)
         return draw_pair(*pair, language) if pair is not None else None
