@@ -17,7 +17,6 @@ import streamdiag.report.pictures.all as all_pictures
 from streamdiag.compare.compare import compare
 from streamdiag.judge.assess import assess
 from streamdiag.judge.streams import row
-from streamdiag.report.audit import render_audit
 from streamdiag.report.language import ENGLISH, Language
 from streamdiag.report.pictures.all import picture_of_pair, pictures_of
 from streamdiag.report.pictures.pair import draw_pair, telling_pair
@@ -149,8 +148,8 @@ def test_a_worker_that_is_stopped():
     assert "6.2 s of silence" in texts(picture)
     assert lane(picture, "events") == "9, the last: response.output_text.delta; deltas: 5"
     assert lane(picture, "tokens") == "+6 in the whole server"
-    assert lane(picture, "CPU worker") == "state T from 1.0 s; max 0.03 s/s"
-    assert lane(picture, "CPU engine") == "max 0.99 s/s"
+    assert lane(picture, "CPU worker") == "state T from 1.0 s; max 3 % CPU"
+    assert lane(picture, "CPU engine") == "max 99 % CPU"
     assert lane(picture, "canary") == "sent at 3.8 s; no answer in 3.6 s"
     assert lane(picture, "/health") == "HTTP 200: 5"
     assert "connected, headers: 0.09 s" in texts(picture)
@@ -233,7 +232,8 @@ def test_the_longest_silences_are_shaded_and_not_those_of_an_answer_in_one_piece
     gaps = [0.1, 2.0, 2.3, 5.0, 5.2, 9.0, 9.1, 9.3, 10.6, 10.7]
     one = stream(events=[event(t, "response.output_text.delta", delta="a") for t in gaps], t=10.8)
     bands = read_chart(one).bands
-    assert [round(band.seconds, 1) for band in bands] == [1.9, 2.7, 3.8]
+    assert [round(band.seconds, 1) for band in bands] == [1.9, 2.7, 3.8, 1.3]
+    assert {"3.8 s of silence", "2.7 s"} <= set(texts(drawn(one)))
     assert not read_chart(nonstream()).bands
     assert not read_chart(stream()).bands
 
@@ -272,8 +272,10 @@ def test_a_pair_takes_a_typical_stream_of_each_run():
 
 
 def test_nothing_to_compare_has_no_pair():
-    one = bundle(refused())
-    assert picture_of_pair(compare(assess(one), assess(one), force=True), one, one, ENGLISH) is None
+    before, after = bundle(refused()), bundle(rejected(404))
+    errors = []
+    comparison = compare(assess(before), assess(after), force=True)
+    assert picture_of_pair(comparison, before, after, ENGLISH, errors) is None and errors == []
 
 
 def test_an_audit_shows_its_pair(tmp_path):
@@ -348,8 +350,9 @@ def test_the_sketch_fits_a_terminal_and_a_report(name, language):
     lines = picture.text.splitlines()
     assert max(map(len, lines)) <= COLUMNS
     assert lines == [line.rstrip() for line in lines] and len(picture.text) <= 1200
-    for line in lines[2:-1]:
-        assert line[11:43].isascii() or "тишина" in line
+    for line in lines[2:-2]:
+        marks = re.sub(" тишина [0-9.]+ \N{CYRILLIC SMALL LETTER ES} ", "", line[11:43])
+        assert marks.isascii()
 
 
 @pytest.mark.parametrize("language", [ENGLISH, russian()], ids=["en", "ru"])
@@ -483,16 +486,12 @@ def _odd_sample(data):
     return one
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_odd_samples_are_drawn_as_far_as_they_go(data):
-    """Whatever can be judged can be drawn: this looks behind what keeps a report from being lost."""
+    """Odder than what can be judged; this looks behind what keeps a report from being lost."""
     one = _odd_sample(data)
-    try:
-        rows = assess(bundle(one))["streams"]
-    except Exception:
-        return
-    picture = draw_timeline(one, rows[0], ENGLISH)
+    picture = draw_timeline(one, row(stalled()), ENGLISH)
     ElementTree.fromstring(picture.svg)
     assert max(map(len, picture.text.splitlines())) <= COLUMNS
     pair = draw_pair(one, stream(), ENGLISH)
@@ -517,7 +516,8 @@ def test_every_text_of_a_picture_is_known_in_russian():
 
 def test_a_picture_in_russian():
     picture = drawn(real("worker-stopped").streams["simple"], russian())
-    assert "тишина 6.2 с" in texts(picture) and "тишина 6.2 с" in picture.text
+    silence = "тишина 6.2 \N{CYRILLIC SMALL LETTER ES}"
+    assert silence in texts(picture) and silence in picture.text
     english = {"events", "reads", "tokens", "delta", "no answer", "answer"}
     assert not english & set(texts(picture))
 

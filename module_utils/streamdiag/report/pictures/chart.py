@@ -62,11 +62,12 @@ class Mark(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A silence."""
+    """A silence. ``short``: its words where there is less room."""
 
     start: float
     end: float
     words: str
+    short: str
 
     @property
     def seconds(self) -> float:

@@ -74,8 +74,9 @@ def _panel(sheet: Sheet, scale: _Scale, chart: Chart, language: Language, top: f
     for band in chart.bands:
         left, right = scale.x(band.start), scale.x(band.end)
         sheet.area(left, strips[0] - 1, max(right, left + _LEAST), strips[-1] + _STRIP + 1, _BAND)
-        words = in_language(band.words, language.gettext)
-        if width_of(words) < right - left:
+        names = [in_language(words, language.gettext) for words in (band.words, band.short)]
+        words = next((name for name in names if width_of(name) < right - left), "")
+        if words:
             sheet.text(Text((left + right) / 2, strips[0] + _STRIP / 2, words, "center"))
     for lane, strip in zip(chart.lanes, strips):
         _strip(sheet, scale, chart, lane, strip, language)

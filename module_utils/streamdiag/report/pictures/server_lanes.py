@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, cast
 
-from ...bundle import Stream
+from ...bundle import Event, Stream
 from ...clocks import API_SERVERS, HALTED_STATES
-from ...responses import PREAMBLE, acting_events, name_of, progressed
+from ...responses import DONE, PREAMBLE, is_heartbeat, name_of
 from ...words import joined, say
 from .chart import ANSWER, EVENT, NO_ANSWER, Lane, Level, Span, Tick
 from .values import number, records, samples, text
@@ -91,7 +91,7 @@ def _clock_lane(title: str, looks: List[_Look], end: float) -> Optional[Lane]:
     levels = [Level(a.t, b.t, share / scale) for (a, b), share in zip(pairs, shares)]
     parts = [say("{state} from {t:.1f} s", state=span.words, t=span.start) for span in spans[:1]]
     if shares:
-        parts.append(say("max {share:.2f} s/s", share=max(shares)))
+        parts.append(say("max {percent:.0f} % CPU", percent=100 * max(shares)))
     return Lane(title, joined("; ", parts), (), levels, spans)
 
 
@@ -124,7 +124,8 @@ def gpus(stream: Stream) -> Optional[Lane]:
         return Lane(say("GPU"), say("lost") if lost else words, lost)
     ends = [t for t, _v in known[1:]] + [max(_end(stream), known[-1][0])]
     levels = [Level(t, end, min(1.0, load / 100)) for (t, load), end in zip(known, ends)]
-    words = say("{low:.0f} to {high:.0f} %", low=min(v for _t, v in known), high=max(v for _t, v in known))
+    low, high = min(v for _t, v in known), max(v for _t, v in known)
+    words = say("{low:.0f} to {high:.0f} %", low=low, high=high) if low < high else say("{load:.0f} %", load=low)
     return Lane(say("GPU"), joined("; ", [words, say("one is lost")]) if lost else words, lost, levels)
 
 
@@ -139,13 +140,11 @@ def canary(stream: Stream) -> Optional[Lane]:
     if not isinstance(sent, dict):
         return None
     start = number(sent.get("sent_at")) or 0.0
-    lasted = max(0.0, number(sent.get("end", {}).get("t")) or 0.0)
-    found = acting_events(cast(Stream, sent)) if isinstance(sent.get("events"), list) else []
-    times = [(start + event["t"], name_of(event) in PREAMBLE) for event in found if number(event["t"]) is not None]
+    end = sent.get("end")
+    lasted = max(0.0, number(end.get("t")) or 0.0) if isinstance(end, dict) else 0.0
+    times = [(start + float(event["t"]), name_of(event) in PREAMBLE) for event in _events(sent)]
     answered = next((t for t, early in times if not early), None)
     ticks = [Tick(t, EVENT, 0.6) for t, early in times if early]
-    if answered is None and progressed(cast(Stream, sent)):
-        answered = start + lasted
     ticks.append(Tick(start + lasted, NO_ANSWER) if answered is None else Tick(answered, ANSWER))
     status = sent.get("http_status")
     if answered is not None:
@@ -155,6 +154,14 @@ def canary(stream: Stream) -> Optional[Lane]:
     else:
         words = say("sent at {at:.1f} s; no answer in {wait:.1f} s", at=start, wait=lasted)
     return Lane(say("canary"), words, ticks, spans=[Span(start, start + lasted, "-", "")])
+
+
+def _events(sent: Dict[str, Any]) -> List[Event]:
+    """The events of a canary that are whole and of which a client knows; what closes a chat stream says nothing."""
+    whole = [one for one in records(sent, "events") if number(one.get("t")) is not None]
+    texts = [(one, (one.get("name"), one.get("data"), one.get("type", ""))) for one in whole]
+    named = [cast(Event, one) for one, known in texts if all(isinstance(text_, str) for text_ in known)]
+    return [event for event in named if not is_heartbeat(event) and name_of(event) != DONE]
 
 
 def health(stream: Stream) -> Optional[Lane]:

@@ -57,9 +57,9 @@ def _line(lane: Lane, chart: Chart, seconds: float, language: Language) -> str:
 def _silences(cells: List[str], chart: Chart, seconds: float, language: Language) -> None:
     for band in chart.bands:
         first, last = _column(band.start, seconds), _column(band.end, seconds)
-        words = f" {in_language(band.words, language.gettext)} "
-        room = last - first - 1
-        text = words.center(room, "-") if len(words) <= room else "-" * max(0, room)
+        room = max(0, last - first - 1)
+        names = [f" {in_language(words, language.gettext)} " for words in (band.words, band.short)]
+        text = next((name for name in names if len(name) <= room), "").center(room, "-")
         cells[first + 1 : first + 1 + len(text)] = text
 
 

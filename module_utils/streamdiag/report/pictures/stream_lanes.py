@@ -16,7 +16,7 @@ from .values import number, records, text
 #: A silence is shaded from so many seconds on that are also this part of the stream; so many of them.
 SHADED_SECONDS = 1.0
 SHADED_PART = 0.08
-SHADED = 3
+SHADED = 6
 #: Lowest mark of a read: smaller ones would not be seen.
 _LOWEST = 0.2
 
@@ -29,7 +29,12 @@ def bands(stream: Stream) -> List[Band]:
     long = [one for one in silences(stream) if math.isfinite(one.seconds) and one.seconds >= least]
     longest = sorted(long, key=lambda one: -one.seconds)[:SHADED]
     return [
-        Band(one.start, one.end, say("{seconds:.1f} s of silence", seconds=one.seconds))
+        Band(
+            one.start,
+            one.end,
+            say("{seconds:.1f} s of silence", seconds=one.seconds),
+            say("{seconds:.1f} s", seconds=one.seconds),
+        )
         for one in sorted(longest, key=lambda one: one.start)
     ]
 

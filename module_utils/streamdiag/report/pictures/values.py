@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..markdown import clean
@@ -11,15 +10,15 @@ from ..markdown import clean
 TEXT_LIMIT = 32
 
 
+#: No second, byte or token of a host is beyond it, and what is cannot be reckoned with.
+_BEYOND = 10**18
+
+
 def number(value: Any) -> Optional[float]:
-    """A finite number, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """A number that evidence can have, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_BEYOND <= value <= _BEYOND:
         return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if math.isfinite(found) else None
+    return float(value)
 
 
 def records(part: Any, name: str) -> List[Dict[str, Any]]:
