@@ -123,7 +123,7 @@ def main() -> None:
         write_part(folder, EXPERIMENT, experiment(comparison, audit))
         look, bundle = style(given["role"], given["language"]), load(folder)
         result = assess(bundle)
-        report, audit_report = write_both(folder, bundle, result, comparison, look)
+        report, audit_report = write_both(folder, bundle, result, comparison, look, (before, after))
     except (NotABundle, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

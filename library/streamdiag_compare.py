@@ -71,11 +71,20 @@ from ansible.module_utils.streamdiag.controller.folders import explain
 from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import conclusion
 from ansible.module_utils.streamdiag.report.write import style, write_audit
+from ansible.module_utils.streamdiag.store import NotABundle, load
 
 try:
     from ansible.module_utils.streamdiag.compare.compare import compare
 except ImportError:  # an environment from before comparisons came
     compare = None
+
+
+def evidence_of(before, after):
+    """The bundles of both folders, for a picture; None where only the results were kept."""
+    try:
+        return load(before), load(after)
+    except (NotABundle, OSError):
+        return None
 
 
 def main() -> None:
@@ -94,7 +103,8 @@ def main() -> None:
     before, after = Path(module.params["before"]), Path(module.params["after"])
     try:
         comparison = compare(read_result(before), read_result(after), module.params["force"])
-        report = write_audit(after, comparison, style(module.params["role"], module.params["language"]))
+        look = style(module.params["role"], module.params["language"])
+        report = write_audit(after, comparison, look, evidence_of(before, after))
     except (NotAResult, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=f"{after.name}: {error}")
     except OSError as error:

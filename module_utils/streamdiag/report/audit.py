@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 from ..compare.comparison import Comparison
 from ..compare.words import p
 from .language import ENGLISH, Language
 from .markdown import render
+from .pictures.picture import Picture
 
 
-def render_audit(comparison: Comparison, template: Path, language: Language = ENGLISH) -> str:
+def render_audit(
+    comparison: Comparison, template: Path, language: Language = ENGLISH, picture: Optional[Picture] = None
+) -> str:
     """The comparison of one host. ``template``: ``roles/report/templates/audit.md.j2``."""
-    return render(template, {"audit": comparison, "p": p}, language)
+    return render(template, {"audit": comparison, "p": p, "picture": picture}, language)
