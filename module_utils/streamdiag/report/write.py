@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..compare.comparison import Comparison
 from ..judge.result import Result
+from ..manifest import write_manifest
 from ..store import Bundle, to_json, write_text
 from .audit import render_audit
 from .language import Language, load_language
@@ -32,6 +33,7 @@ def write_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> P
     write_text(folder / "result.json", to_json(result))
     report = folder / "report.md"
     write_text(report, render_report(bundle, result, look.role / "templates" / "report.md.j2", look.language))
+    write_manifest(folder)  # last: it is of everything else
     return report
 
 
@@ -40,6 +42,7 @@ def write_audit(folder: Path, comparison: Comparison, look: Style) -> Path:
     write_text(folder / "audit.json", to_json(comparison))
     report = folder / "audit.md"
     write_text(report, render_audit(comparison, look.role / "templates" / "audit.md.j2", look.language))
+    write_manifest(folder)
     return report
 
 
