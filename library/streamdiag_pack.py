@@ -107,7 +107,8 @@ def main() -> None:
     wrong = problems({}, given["extra_names"], role_parameters(Path(given["roles_path"])))
     if not given["run"]:
         wrong.append(
-            "name the run: -e pack_run=RUN, where RUN is the name of a run in reports/, the path of its folder, or latest"
+            "name the run: -e pack_run=RUN, where RUN is the name of a run in reports/, the path of its folder, "
+            "or latest"
         )
     if wrong:
         module.fail_json(msg="\n".join(wrong))

@@ -56,7 +56,7 @@ class Differences(NamedTuple):
 
 
 def files_below(folder: Path) -> Seen:
-    """What is below ``folder``; names that start with a dot are files in the making and left out. Raises OSError."""
+    """What is below ``folder``; files whose names start with a dot are in the making and left out. Raises OSError."""
     files: List[str] = []
     others: List[str] = []
     for path in _walk(str(folder)):
@@ -67,11 +67,11 @@ def files_below(folder: Path) -> Seen:
 
 def _walk(folder: str) -> Iterator[str]:
     with os.scandir(folder) as found:
-        entries = [entry for entry in found if not entry.name.startswith(".")]
+        entries = list(found)
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path)
-        else:
+        elif not entry.name.startswith("."):
             yield entry.path
 
 
@@ -115,7 +115,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise NoManifest(f"{MANIFEST} is a link, which is not followed")
         found = json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
-        raise NoManifest("it has no manifest: it is from an older version of this program, or was interrupted") from None
+        raise NoManifest("it has no manifest, because it is from an older version or was interrupted") from None
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, NoManifest):
             raise

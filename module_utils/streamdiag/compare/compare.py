@@ -7,7 +7,7 @@ from typing import Dict, List
 from .. import __version__
 from ..judge.result import Result
 from .arms import Arm, Counts, arm_of, count, failures
-from .comparable import NotComparable, differences, refusal
+from .comparable import UNKNOWN, NotComparable, differences, refusal
 from .comparison import (
     SCHEMA_VERSION,
     Comparison,
@@ -93,6 +93,11 @@ def _run(result: Result) -> RunRow:
     )
 
 
+def _is_older(result: Result) -> bool:
+    """It lacked what newer versions say of every run or stream, see ``read``."""
+    return UNKNOWN in (result["localisation"]["trigger"], *(row["codex"] for row in result["streams"]))
+
+
 def _overall(counts: List[Counts]) -> Overall:
     return Overall(
         before=rate(sum(c.before_failed for c in counts), sum(c.before_sent for c in counts)),
@@ -146,6 +151,11 @@ def _doubts(
                 f"and was not sent in the other run: {one['reason']}"
             )
     for arm, result in (("before", before), ("after", after)):
+        if _is_older(result):
+            doubts.append(
+                f"the run {arm} was judged by an older version of this program, which says less: "
+                "judge it again with playbooks/assess.yml"
+            )
         doubts += [
             f"the run {arm} could not do all of its work: {error['step']}: {error['message']}"
             for error in result["tool_errors"]

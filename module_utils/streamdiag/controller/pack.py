@@ -49,7 +49,7 @@ def pack_run(run: Path, host: str, to: Optional[Path]) -> Packed:
     What is damaged is packed as it is, and named.
     """
     run = run.resolve()
-    hosts = sorted(path.parent.name for path in run.glob(f"*/{EVIDENCE}"))
+    hosts = sorted(path.parent.name for path in run.glob(f"*/{EVIDENCE}") if not path.parent.is_symlink())
     if host and host not in hosts:
         raise Unusable(f"{run} has no host {host}; it has {', '.join(hosts)}")
     chosen = [host] if host else hosts
@@ -60,7 +60,7 @@ def pack_run(run: Path, host: str, to: Optional[Path]) -> Packed:
         raise Unusable(f"{archive} exists already, and is not overwritten; name another folder with -e pack_to=DIR")
     try:
         contents = _read(run, host)
-        packed = _compressed(run.name, contents.members, int(started(run)))
+        packed = _compressed(run.name, contents.members, _seconds(started(run)))
     except OSError as error:
         raise Unusable(f"{error.filename or run} cannot be read: {error.strerror or error}") from error
     _write_new(archive, packed)
@@ -71,13 +71,12 @@ def pack_run(run: Path, host: str, to: Optional[Path]) -> Packed:
 
 def words(packed: Packed) -> List[str]:
     """What was packed, and how to look at it on another machine."""
-    top = packed.path.name[: -len(".tar.gz")]
     checked = f"; checked against the manifest of {', '.join(packed.checked)}" if packed.checked else ""
     state = "" if packed.warnings else ", nothing changed since"
     return [
         f"{packed.path}",
         f"  {packed.files} files, {packed.bytes} bytes, sha256 {packed.sha256}{checked}{state}",
-        f"  it holds what {top} holds: hosts, addresses, prompts and log lines; send it to nobody who may not read those",
+        "  it holds host names, addresses, command lines and log lines: send it only where those may be read",
     ]
 
 
@@ -161,6 +160,11 @@ def _compressed(top: str, members: List[_Member], at: int) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=at) as file:
         file.write(tar.getvalue())
     return packed.getvalue()
+
+
+def _seconds(at: float) -> int:
+    """Within what gzip has room for."""
+    return int(min(max(at, 0), 2**32 - 1))
 
 
 def _folders(top: str, members: List[_Member]) -> List[str]:

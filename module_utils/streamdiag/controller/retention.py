@@ -28,7 +28,7 @@ class Removed(NamedTuple):
 
 
 def remove_old_runs(reports_dir: Path, keep: int, writing: Path) -> Removed:
-    """Remove runs in ``reports_dir`` beyond the ``keep`` newest (0: keep all), never ``writing``. Never raises OSError."""
+    """Remove runs in ``reports_dir`` beyond the ``keep`` newest (0: keep all), never ``writing``. Raises nothing."""
     names: List[str] = []
     notes: List[str] = []
     if keep < 1:

@@ -99,7 +99,9 @@ SETTINGS = (
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|restart|audit|assess|pack|compare|service|target|probe|evidence|stall)_")
+_OURS = re.compile(
+    r"^(vllm|reports?|run|diagnose|restart|audit|assess|pack|compare|service|target|probe|evidence|stall)_"
+)
 _SIMILAR = 0.84
 
 

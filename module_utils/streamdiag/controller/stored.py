@@ -64,7 +64,7 @@ def _last_change(folder: Path) -> float:
 
 def _hosts(run: Path) -> Iterator[Path]:
     for path in sorted(run.iterdir()):
-        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+        if path.is_dir() and not path.is_symlink():
             yield path
 
 
