@@ -29,7 +29,7 @@ from .bundle import (
 )
 
 EVIDENCE = "evidence"
-#: A part that names no version has this one: in the first runs the controller's part did not.
+#: A part that names no version has this one.
 FIRST_VERSION = 1
 _REPEAT = re.compile(r"repeat-([1-9]\d{0,5})-.+\.json")
 

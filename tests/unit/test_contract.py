@@ -129,7 +129,8 @@ OPERATOR = {
     *("vllm_unit", "vllm_base_url", "vllm_public_url", "vllm_model", "vllm_api_key", "vllm_compat_flag_on"),
     *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on", "restart_compat"),
     *("audit_change", "audit_repeats", "audit_keep", "audit_set", "audit_remove", "audit_environment", "audit_unset"),
-    *("compare_before", "compare_after", "compare_force"),
+    *("compare_before", "compare_after", "compare_force", "reports_keep"),
+    *("assess_run", "assess_to", "pack_run", "pack_host", "pack_to"),
 }
 
 

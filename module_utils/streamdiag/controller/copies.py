@@ -1,4 +1,4 @@
-"""A stored run that is to be judged in another folder than its own: the evidence is copied, the source stays as it is."""
+"""A stored run that is to be judged elsewhere: its evidence is copied, the source stays as it is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def copy_run(folders: List[Path], to: Path) -> Tuple[Path, List[Path]]:
     Links are not followed. Returns ``to`` and the folders in it.
     """
     try:
-        to.mkdir(mode=0o700, parents=True)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.mkdir(mode=0o700)
         for folder in folders:
             _copy_host(folder, to / folder.name)
     except FileExistsError:
@@ -38,11 +39,18 @@ def copy_run(folders: List[Path], to: Path) -> Tuple[Path, List[Path]]:
     return to, [to / folder.name for folder in folders]
 
 
+def _private(folder: Path) -> None:
+    """With its parents, each of mode 0700: ``mkdir`` gives it to the last one only."""
+    if not folder.is_dir():
+        _private(folder.parent)
+        folder.mkdir(mode=0o700)
+
+
 def _copy_host(source: Path, to: Path) -> None:
     for name in files_below(source).files:
         if EVIDENCE not in name.split("/")[:-1] and name != MANIFEST:
             continue
         target = to / name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _private(target.parent)
         shutil.copyfile(str(source / name), str(target), follow_symlinks=False)
         target.chmod(0o600)

@@ -185,14 +185,14 @@ def _write_new(path: Path, content: bytes) -> None:
     """Whole or not at all, mode 0600, and never over what is there. Raises Unusable."""
     temporary = ""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.makedirs(str(path.parent), mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".pack-")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         _name_new(temporary, path)
-    except FileExistsError:
-        raise Unusable(f"{path} exists already, and is not overwritten") from None
     except OSError as error:
+        if isinstance(error, FileExistsError) and error.filename2 == str(path):
+            raise Unusable(f"{path} exists already, and is not overwritten") from None
         advice = "name another folder with -e pack_to=DIR"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some space there, or " + advice
@@ -210,5 +210,5 @@ def _name_new(temporary: str, path: Path) -> None:
         raise
     except OSError:  # a file system without links
         if os.path.lexists(str(path)):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), temporary, None, str(path)) from None
         os.rename(temporary, str(path))
