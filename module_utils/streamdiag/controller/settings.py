@@ -74,6 +74,7 @@ SETTINGS = (
     Setting("vllm_client_timeout", _seconds, "seconds of silence after which clients of this server give up"),
     Setting("reports_dir", _text, "where reports are kept on the controller"),
     Setting("reports_keep", _keep, "how many runs are kept in the reports folder"),
+    Setting("report_language", _one_of("en", "ru"), "the language of the report"),
     Setting("run_id", _id, "the name of this run"),
     Setting("restart_compat", _one_of("on", "off", "default"), "the compatibility mode that should be in force"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
