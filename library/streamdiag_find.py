@@ -5,9 +5,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: streamdiag_find
-short_description: Find the folders of a stored run
+short_description: Find the folders of a stored run, to judge it again
 description:
-  - Runs on the controller.
+  - Runs on the controller. Checks the operator's variables first.
 author: The streamdiag authors
 options:
   run:
@@ -18,13 +18,28 @@ options:
     description: Where reports are kept. A relative path is relative to O(root).
     type: path
     default: reports
+  to:
+    description:
+      - A new folder for a copy of the evidence, which is then found in place of the run; a relative path is relative to
+        O(root). Empty means the run itself, which must be writable.
+    type: str
+    default: ''
+  extra_names:
+    description: Names of the variables that were given on the command line.
+    type: list
+    elements: str
+    default: []
+  roles_path:
+    description: The folder of the roles, whose parameters may be given, too.
+    type: path
+    required: true
   root:
     description: The project's folder.
     type: path
     default: .
 attributes:
   check_mode:
-    description: Reads only, so it does the same in check mode.
+    description: Does the same in check mode; a copy is a folder of its own.
     support: full
 """
 
@@ -32,6 +47,7 @@ EXAMPLES = r"""
 - name: Find the newest run
   streamdiag_find:
     run: latest
+    roles_path: roles
 """
 
 RETURN = r"""
@@ -46,10 +62,13 @@ folders:
   returned: success
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.copies import copy_run, writable
 from ansible.module_utils.streamdiag.controller.folders import Unusable, find_run
+from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
 
 
 def main() -> None:
@@ -57,13 +76,24 @@ def main() -> None:
         argument_spec={
             "run": {"type": "str", "required": True},
             "reports_dir": {"type": "path", "default": "reports"},
+            "to": {"type": "str", "default": ""},
+            "extra_names": {"type": "list", "elements": "str", "default": []},
+            "roles_path": {"type": "path", "required": True},
             "root": {"type": "path", "default": "."},
         },
         supports_check_mode=True,
     )
-    root = Path(module.params["root"]).resolve()
+    given = module.params
+    wrong = problems({}, given["extra_names"], role_parameters(Path(given["roles_path"])))
+    if wrong:
+        module.fail_json(msg="\n".join(wrong))
+    root = Path(given["root"]).resolve()
     try:
-        path, folders = find_run(module.params["run"], root, root / module.params["reports_dir"])
+        path, folders = find_run(given["run"], root, root / given["reports_dir"])
+        if given["to"]:
+            path, folders = copy_run(folders, root / os.path.expanduser(given["to"]))
+        else:
+            writable(path, folders)
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))
     module.exit_json(changed=False, path=str(path), folders=[str(folder) for folder in folders])

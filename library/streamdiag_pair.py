@@ -65,6 +65,7 @@ progress:
   returned: success
 """
 
+import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -99,6 +100,12 @@ def main() -> None:
         found = pair_runs(given["before"], given["after"], root, root / given["reports_dir"])
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))
+    for _old, new in found.hosts.values():
+        if not os.access(str(new), os.W_OK | os.X_OK):
+            module.fail_json(
+                msg=f"{new} may not be written by this user, and the comparison is written there; "
+                "copy the run to a folder of yours, and name that with -e compare_after=DIR"
+            )
     lines = [f"comparing {', '.join(found.hosts)}"]
     lines += [f"{host} is in the run before only, so it is not compared" for host in found.only_before]
     lines += [f"{host} is in the run after only, so it is not compared" for host in found.only_after]

@@ -19,6 +19,10 @@ options:
     description: The project's folder.
     type: path
     default: .
+  keep:
+    description: How many runs are kept in O(reports_dir), this one included; older ones are removed. 0 keeps all.
+    type: str
+    default: '100'
   run_id:
     description: The name of this run. Empty means the UTC time.
     type: str
@@ -93,6 +97,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.folders import Unusable, make_run_folder
+from ansible.module_utils.streamdiag.controller.retention import DEFAULT_KEEP, remove_old_runs, words
 from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters, slips
 
 
@@ -102,6 +107,7 @@ def main() -> None:
         argument_spec={
             "reports_dir": {"type": "path", "default": "reports"},
             "root": {"type": "path", "default": "."},
+            "keep": {"type": "str", "default": "100"},
             "run_id": {"type": "str", "default": ""},
             "hosts": {"type": "list", "elements": "str", "required": True},
             "settings": {"type": "dict", "default": {}},
@@ -114,7 +120,7 @@ def main() -> None:
     )
     given = module.params
     roles = role_parameters(Path(given["roles_path"]))
-    wrong = problems(given["settings"], given["extra_names"], roles)
+    wrong = problems({"reports_keep": given["keep"], **given["settings"]}, given["extra_names"], roles)
     if wrong:
         module.fail_json(msg="\n".join(wrong))
     warnings = slips(set(given["inventory_names"]) - set(given["extra_names"]), roles)
@@ -127,13 +133,15 @@ def main() -> None:
         folder = make_run_folder(reports_dir, given["run_id"], given["hosts"])
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))
+    keep = int(given["keep"] or DEFAULT_KEEP)
+    kept = words(remove_old_runs(reports_dir, keep, folder.path), keep)
     module.exit_json(
         changed=False,
         run_id=folder.run_id,
         path=str(folder.path),
         folders={host: str(path) for host, path in folder.hosts.items()},
         started_at=_now(),
-        progress="\n".join([f"run {folder.run_id}", *(f"warning: {slip}" for slip in warnings)]),
+        progress="\n".join([f"run {folder.run_id}", *(f"warning: {slip}" for slip in warnings), *kept]),
     )
 
 

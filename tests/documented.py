@@ -11,7 +11,7 @@ PAGES = ["README.md", "simulator/README.md", *sorted(str(p.relative_to(ROOT)) fo
 
 #: Command -> who runs it: ``here`` (test_docs.py), ``server`` (there, too: it runs until
 #: it is stopped), ``ci`` (.ci/run), ``compare`` (test_compare.py), ``runner`` (test_runner.py),
-#: ``hosts``, ``vllm``, ``restart`` or ``audit`` (tests/real).
+#: ``stored`` (test_stored.py), ``hosts``, ``vllm``, ``restart`` or ``audit`` (tests/real).
 COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
@@ -30,6 +30,9 @@ COMMANDS = {
     "ansible-playbook restart.yml -l gpu43 -e restart_compat=on": "restart",
     "ansible-playbook restart.yml -l gpu43 -e restart_compat=default": "restart",
     "ansible-playbook playbooks/assess.yml -e assess_run=latest": "here",
+    "ansible-playbook playbooks/pack.yml -e pack_run=20261124T133711Z -e pack_host=gpu43": "stored",
+    "tar -xzf 20261124T133711Z-gpu43.tar.gz": "stored",
+    "ansible-playbook playbooks/assess.yml -e assess_run=20261124T133711Z": "stored",
     "ansible-playbook playbooks/compare.yml -e compare_before=before -e compare_after=after": "compare",
     "ansible-playbook audit.yml -l gpu43 -e audit_change=compat_off": "audit",
     'ansible-runner run reports/runner --project-dir "$PWD" --inventory "$PWD/inventory/demo.yml" '

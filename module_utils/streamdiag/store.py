@@ -29,6 +29,8 @@ from .bundle import (
 )
 
 EVIDENCE = "evidence"
+#: A part that names no version has this one.
+FIRST_VERSION = 1
 _REPEAT = re.compile(r"repeat-([1-9]\d{0,5})-.+\.json")
 
 
@@ -95,6 +97,20 @@ def _interrupted(folder: Path) -> Run:
     )
 
 
+def _check_version(path: Path, version: Any) -> None:
+    """Raises NotABundle for a version that this program does not read."""
+    if isinstance(version, bool) or not isinstance(version, int) or version < FIRST_VERSION:
+        raise NotABundle(
+            f"{path} has bundle version {version!r}, which there never was: the file is damaged; "
+            "take the run from where it was copied again"
+        )
+    if version > BUNDLE_VERSION:
+        raise NotABundle(
+            f"{path} has bundle version {version}, and this program reads up to {BUNDLE_VERSION}: "
+            "take a newer version of it, at least the one that gathered this"
+        )
+
+
 def load(folder: Path) -> Bundle:
     """Read the bundle of one host. Raises NotABundle, naming the file that is missing, broken or too new."""
     evidence = folder / EVIDENCE
@@ -108,11 +124,7 @@ def load(folder: Path) -> Bundle:
             raise NotABundle(f"{path} is not whole JSON: {error}; without it the rest can be judged") from error
         if not isinstance(part, dict):
             raise NotABundle(f"{path} is not a part of a bundle: it holds no JSON object")
-        version = part.get("bundle_version", BUNDLE_VERSION)
-        if not isinstance(version, int) or version > BUNDLE_VERSION:
-            raise NotABundle(
-                f"{path} has bundle version {version}, this program reads up to {BUNDLE_VERSION}: take a newer one"
-            )
+        _check_version(path, part.get("bundle_version", FIRST_VERSION))
         parts[path.name] = part
         digests[f"{EVIDENCE}/{path.name}"] = hashlib.sha256(raw).hexdigest()
     if not parts:

@@ -124,12 +124,14 @@ def test_a_module_s_example_uses_options_that_it_has(path):
         assert required - {"roles_path"} <= given
 
 
-#: The operator's variables of the design; those of audits and of the report's language come with their own issues.
+#: The operator's variables of the design; those of later issues, too.
 OPERATOR = {
     *("vllm_unit", "vllm_base_url", "vllm_public_url", "vllm_model", "vllm_api_key", "vllm_compat_flag_on"),
     *("vllm_compat_flag_off", "vllm_ping_interval", "reports_dir", "run_id", "diagnose_fail_on", "restart_compat"),
     *("audit_change", "audit_repeats", "audit_keep", "audit_set", "audit_remove", "audit_environment", "audit_unset"),
-    *("compare_before", "compare_after", "compare_force"),
+    *("compare_before", "compare_after", "compare_force", "reports_keep"),
+    "report_language",
+    *("assess_run", "assess_to", "pack_run", "pack_host", "pack_to"),
 }
 
 

@@ -6,8 +6,9 @@ from typing import Dict, List
 
 from .. import __version__
 from ..judge.result import Result
+from ..words import say
 from .arms import Arm, Counts, arm_of, count, failures
-from .comparable import NotComparable, differences, refusal
+from .comparable import UNKNOWN, NotComparable, differences, refusal
 from .comparison import (
     SCHEMA_VERSION,
     Comparison,
@@ -32,6 +33,17 @@ METHODS = [
     "corrected by Holm for the number of measures.",
     "The two runs were made one after the other: what else changed meanwhile, load for example, is in the difference.",
 ]
+#: Of a result that was judged before this program said as much as it does now.
+_OLDER = {
+    "before": say(
+        "the run before was judged by an older version of this program, which says less: "
+        "judge it again with playbooks/assess.yml"
+    ),
+    "after": say(
+        "the run after was judged by an older version of this program, which says less: "
+        "judge it again with playbooks/assess.yml"
+    ),
+}
 #: Cases that are sent only because another one fails, so that they are no loss when that one works.
 _SENT_BECAUSE = {"chat": "simple", "nonstream": "simple", "padded": "codex"}
 
@@ -93,6 +105,11 @@ def _run(result: Result) -> RunRow:
     )
 
 
+def _is_older(result: Result) -> bool:
+    """It lacked what newer versions say of every run or stream, see ``read``."""
+    return UNKNOWN in (result["localisation"]["trigger"], *(row["codex"] for row in result["streams"]))
+
+
 def _overall(counts: List[Counts]) -> Overall:
     return Overall(
         before=rate(sum(c.before_failed for c in counts), sum(c.before_sent for c in counts)),
@@ -146,6 +163,8 @@ def _doubts(
                 f"and was not sent in the other run: {one['reason']}"
             )
     for arm, result in (("before", before), ("after", after)):
+        if _is_older(result):
+            doubts.append(_OLDER[arm])
         doubts += [
             f"the run {arm} could not do all of its work: {error['step']}: {error['message']}"
             for error in result["tool_errors"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any, Dict, NoReturn, Tuple, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from ..judge.result import SCHEMA_VERSION, Result
+from .comparable import UNKNOWN
 
 
 class NotAResult(ValueError):
@@ -18,7 +20,7 @@ _AGAIN = "judge the run again: ansible-playbook playbooks/assess.yml -e assess_r
 
 
 def read_result(folder: Path) -> Result:
-    """The result of one host's run. Raises NotAResult. One of an earlier version lacks keys: see ``_complete``."""
+    """The result of one host's run. Raises NotAResult. What an older version did not say yet is completed."""
     path = folder / "result.json"
     try:
         found = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
@@ -29,9 +31,12 @@ def read_result(folder: Path) -> Result:
     version = found.get("schema_version") if isinstance(found, dict) else None
     if not isinstance(version, int):
         raise NotAResult(f"{path} is no result: it has no schema_version; {_AGAIN}")
-    if version != SCHEMA_VERSION:
+    if isinstance(version, bool) or version < 1:
+        raise NotAResult(f"{path} is damaged: schema version {version} never was; {_AGAIN}")
+    if version > SCHEMA_VERSION:
         raise NotAResult(
-            f"{path} has schema version {version} and this program compares version {SCHEMA_VERSION}; {_AGAIN}"
+            f"{path} has schema version {version} and this program compares up to version {SCHEMA_VERSION}: take a "
+            f"newer version of it, or {_AGAIN}"
         )
     _complete(found)
     wrong = _wrong(found, Result, "")
@@ -40,12 +45,32 @@ def read_result(folder: Path) -> Result:
     return cast(Result, found)
 
 
+#: Keys that came after the first results of schema version 1, and what stands for them. A new key has to be added here.
+_LATER: Dict[str, Any] = {
+    "repeats": [],
+    "notes": [],
+    "localisation": {"trigger": UNKNOWN, "reason": ""},
+}
+_LATER_IN_VERDICT: Dict[str, Any] = {"doubts": []}
+_LATER_IN_STREAMS: Dict[str, Any] = {"variant": "", "arrival": UNKNOWN, "first_deviation": UNKNOWN, "codex": UNKNOWN}
+
+
 def _complete(found: Dict[str, Any]) -> None:
-    """What has no repeats is from before they were known, and what does not tell how its summary was made, too."""
-    found.setdefault("repeats", [])
+    """Add what ``found`` lacks because it is older. What is not of the right form is left for ``_wrong``."""
+    _add(found, _LATER)
     verdict = found.get("verdict")
+    _add(verdict, _LATER_IN_VERDICT)
     if isinstance(verdict, dict):
         verdict.setdefault("said", {"text": verdict.get("summary")})
+    streams = [found.get("streams"), found["repeats"]]
+    for row in (row for rows in streams if isinstance(rows, list) for row in rows):
+        _add(row, _LATER_IN_STREAMS)
+
+
+def _add(found: Any, later: Dict[str, Any]) -> None:
+    if isinstance(found, dict):
+        for key, value in later.items():
+            found.setdefault(key, copy.deepcopy(value))
 
 
 def _no_number(word: str) -> NoReturn:

@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Set, Tuple
 
 from ..judge.result import Check, Result, StreamRow
 from .arms import arm_of
+from .comparable import UNKNOWN
 from .comparison import Change
 from .stable import stable, stable_arguments
 
@@ -26,7 +27,11 @@ def changes(before: Result, after: Result) -> List[Change]:
 def _changed(before: _Rows, after: _Rows) -> List[Change]:
     names = list(dict.fromkeys([*before, *after]))
     pairs = ((name, before.get(name, NOTHING) or NOTHING, after.get(name, NOTHING) or NOTHING) for name in names)
-    return [Change(part=part, id=id_, before=old, after=new) for (part, id_), old, new in pairs if old != new]
+    return [
+        Change(part=part, id=id_, before=old, after=new)
+        for (part, id_), old, new in pairs
+        if old != new and UNKNOWN not in (old, new)
+    ]
 
 
 def _rows(result: Result) -> _Rows:

@@ -125,7 +125,7 @@ def find_run(run: str, root: Path, reports_dir: Path) -> Tuple[Path, List[Path]]
     named, given = reports_dir / run, root / run
     path = named if named.is_dir() else given
     if not path.is_dir():
-        there = sorted(p.name for p in reports_dir.glob("*") if p.is_dir()) if reports_dir.is_dir() else []
+        there = sorted(p.name for p in reports_dir.glob("[!.]*") if p.is_dir()) if reports_dir.is_dir() else []
         newest = (
             f"; the newest runs in {reports_dir}: {', '.join(there[-5:])}" if there else f"; {reports_dir} has none"
         )

@@ -45,6 +45,10 @@ def _switch(value: str) -> Optional[str]:
     return None if value.lower() in ("true", "false", "yes", "no") else "must be true or false"
 
 
+def _keep(value: str) -> Optional[str]:
+    return None if re.fullmatch(r"\d{1,6}", value) else "must be a whole number of runs, 0 to keep all"
+
+
 def _count(value: str) -> Optional[str]:
     fine = re.fullmatch(r"[1-9]\d?", value)
     return None if fine else "must be a whole number from 1 to 99"
@@ -69,6 +73,8 @@ SETTINGS = (
     Setting("vllm_ping_interval", _seconds, "seconds between two heartbeats of the server"),
     Setting("vllm_client_timeout", _seconds, "seconds of silence after which clients of this server give up"),
     Setting("reports_dir", _text, "where reports are kept on the controller"),
+    Setting("reports_keep", _keep, "how many runs are kept in the reports folder"),
+    Setting("report_language", _one_of("en", "ru"), "the language of the report"),
     Setting("run_id", _id, "the name of this run"),
     Setting("restart_compat", _one_of("on", "off", "default"), "the compatibility mode that should be in force"),
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
@@ -83,13 +89,20 @@ SETTINGS = (
     Setting("audit_remove", _text, "options of the server to take away, for audit_change=args"),
     Setting("audit_environment", _text, "variables of the server to set, for audit_change=env"),
     Setting("audit_unset", _text, "variables of the server to take away, for audit_change=env"),
+    Setting("assess_run", _text, "the stored run to judge again"),
+    Setting("assess_to", _text, "the folder for a copy of the run, which is judged in its place"),
+    Setting("pack_run", _text, "the stored run to pack"),
+    Setting("pack_host", _text, "the one host of it to pack"),
+    Setting("pack_to", _text, "the folder for the packed run"),
     Setting("compare_before", _text, "the run before a change"),
     Setting("compare_after", _text, "the run after it"),
     Setting("compare_force", _switch, "compare runs of different models, cases or versions of this tool"),
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 #: An extra variable that starts like ours and is none of ours is a slip.
-_OURS = re.compile(r"^(vllm|reports?|run|diagnose|restart|audit|compare|service|target|probe|evidence|stall)_")
+_OURS = re.compile(
+    r"^(vllm|reports?|run|diagnose|restart|audit|assess|pack|compare|service|target|probe|evidence|stall)_"
+)
 _SIMILAR = 0.84
 
 

@@ -6,10 +6,11 @@ What is for other programs is held against its published schema, after all is wr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..compare.comparison import Comparison
 from ..judge.result import Result, ToolError
+from ..manifest import write_manifest
 from ..store import Bundle, to_json, write_text
 from ..words import in_language
 from .audit import render_audit
@@ -50,16 +51,18 @@ def write_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> P
     Raises NotAsPublished when what is written does not fit its schema.
     """
     report, written = _put_report(folder, bundle, result, look)
+    write_manifest(folder)  # last: it is of everything else
     _require(RESULT, written, folder, look)
     return report
 
 
 def write_audit(folder: Path, comparison: Comparison, look: Style, bundles: Optional[Bundles] = None) -> Path:
-    """``audit.json``, ``audit.md``, its page and picture in ``folder``; the path of ``audit.md``. Raises NotAsPublished.
+    """``audit.json``, ``audit.md``, its page and picture in ``folder``; the path of ``audit.md``.
 
-    ``bundles``: the evidence before and after, of which the picture is made.
+    ``bundles``: the evidence before and after, of which the picture is made. Raises NotAsPublished.
     """
     report, written = _put_audit(folder, comparison, look, bundles)
+    write_manifest(folder)
     _require(AUDIT, written, folder, look)
     return report
 
@@ -70,6 +73,7 @@ def write_both(
     """What ``write_report`` and ``write_audit`` write; the paths of report and audit. Raises NotAsPublished."""
     report, result = _put_report(folder, bundle, result, look)
     audit, comparison = _put_audit(folder, comparison, look, bundles)
+    write_manifest(folder)
     _require(RESULT, result, folder, look)
     _require(AUDIT, comparison, folder, look)
     return report, audit

@@ -48,7 +48,7 @@ POISON = (
 
 #: The only tags of a report: the template's own, with plain text between them.
 OWN_TAGS = re.compile(r"(<details><summary>[^<>]*</summary>|</details>)\n?")
-#: The only places that a report links to: files of the run, rows of its own; and a summary, to the reports of its hosts.
+#: The only places that a report links to: files of the run, rows of its own; a summary's are the reports of hosts.
 OWN_LINKS = re.compile(r"evidence/[a-z0-9_-]+\.json|result\.json|#[a-z0-9-]+|\./[A-Za-z0-9._%@:-]+/report\.md")
 
 
