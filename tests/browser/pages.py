@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from streamdiag.judge.assess import assess
 from streamdiag.report.html import page
+from streamdiag.report.schemas import NotAsPublished
 from streamdiag.report.stored import of_results
 from streamdiag.report.summary import summarise
 from streamdiag.report.write import style, write_audit, write_report, write_summary
@@ -31,22 +33,33 @@ INTRUSION = (
 HOSTILE = POISON + INTRUSION + "y" * 300
 
 
+def _fits(text: str) -> contextlib.AbstractContextManager[None]:
+    """What holds a hostile ``text`` fits no schema, and is written all the same."""
+    return contextlib.suppress(*(NotAsPublished,) if text else ())
+
+
 def _of_run(condition: str, folder: Path, text: str = "") -> Path:
     bundle = real(condition)
     result = assess(bundle)
-    return write_report(folder, bundle, _poisoned(result, text) if text else result, style(str(ROLE), "en"))
+    with _fits(text):
+        write_report(folder, bundle, _poisoned(result, text) if text else result, style(str(ROLE), "en"))
+    return folder / "report.md"
 
 
 def _of_audit(folder: Path, text: str = "") -> Path:
     runs = [_poisoned(run, text) if text else run for run in AUDITS["fixed"]]
-    return write_audit(folder, audit_of(*runs), style(str(ROLE), "en"))
+    with _fits(text):
+        write_audit(folder, audit_of(*runs), style(str(ROLE), "en"))
+    return folder / "audit.md"
 
 
 def _of_summary(folder: Path, text: str = "") -> Path:
-    stored = of_results([{**assess(real(condition)), "host": condition} for condition in EXPECTED])
-    summary = summarise(stored)
-    hosts = _poisoned(summary["hosts"], text) if text else summary["hosts"]
-    return write_summary(folder, {**summary, "hosts": hosts}, stored, style(str(ROLE), "en"))
+    results = [assess(real(condition)) for condition in EXPECTED]
+    hosts = [_poisoned(result, text) if text else result for result in results]
+    stored = of_results([{**host, "host": condition + text} for host, condition in zip(hosts, EXPECTED, strict=True)])
+    with _fits(text):
+        write_summary(folder, summarise(stored), stored, style(str(ROLE), "en"))
+    return folder / "summary.md"
 
 
 def _of_sample(folder: Path) -> Path:

@@ -241,4 +241,4 @@ def test_pages_lie_beside_the_reports(tmp_path):
     assert (tmp_path / "gpu45" / "report.html").stat().st_mode & 0o777 == 0o600
     stored = read_results(tmp_path)
     summary = write_summary(tmp_path, summarise(stored), stored, look).with_suffix(".html")
-    assert 'href="gpu45/report.html"' in summary.read_text(encoding="utf-8")
+    assert 'href="./gpu45/report.html"' in summary.read_text(encoding="utf-8")

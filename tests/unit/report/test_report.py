@@ -49,7 +49,7 @@ POISON = (
 #: The only tags of a report: the template's own, with plain text between them.
 OWN_TAGS = re.compile(r"(<details><summary>[^<>]*</summary>|</details>)\n?")
 #: The only places that a report links to: files of the run, rows of its own; a summary's are the reports of hosts.
-OWN_LINKS = re.compile(r"evidence/[a-z0-9_-]+\.json|result\.json|#[a-z0-9-]+|\./[A-Za-z0-9._%@:-]+/report\.md")
+OWN_LINKS = re.compile(r"evidence/[a-z0-9_-]+\.json|result\.json|#[a-z0-9-]+|\./\S+/report\.md")
 
 
 def report_of(result, evidence=None, **more):

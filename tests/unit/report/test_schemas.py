@@ -244,7 +244,7 @@ def test_what_does_not_fit_is_written_all_the_same(tmp_path, look):
     with pytest.raises(NotAsPublished, match=r"\$\.conclusion\.word"):
         write_audit(tmp_path / "audit", audit, look)
     with pytest.raises(NotAsPublished, match=r"\$\.streams\[0\]\.arrival"):
-        write_both(tmp_path / "both", one, odd, _audit(), look)
+        write_both(tmp_path / "both", one, odd, _audit(), look, (one, one))
     for folder in ("audit", "both"):
         assert {(tmp_path / folder / name).exists() for name in ("audit.json", "audit.md")} == {True}
     summed = changed(summarise([host("a")]), "hosts", 0, "confidence", value="sure")
