@@ -110,6 +110,7 @@ def main() -> None:
     given = module.params
     folder = Path(given["folder"])
     try:
+        look = style(given["role"], given["language"])
         before, after = load(folder), load(folder / "after")
         audit = Audit(
             change=given["change"],
@@ -121,14 +122,17 @@ def main() -> None:
         comparison = compare(assess(before._replace(experiment=None)), assess(after))
         comparison["audit"] = audit
         write_part(folder, EXPERIMENT, experiment(comparison, audit))
-        look, bundle = style(given["role"], given["language"]), load(folder)
+        bundle = load(folder)
         result = assess(bundle)
         report, audit_report = write_both(folder, bundle, result, comparison, look, (before, after))
     except (NotABundle, NotComparable, NotAsPublished) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=look.language.said(error.args[0]))
     except OSError as error:
         module.fail_json(msg=explain(error, folder))
-    said = [announcement(result, str(report)), conclusion(comparison, str(audit_report))]
+    said = [
+        announcement(result, str(report), look.language),
+        conclusion(comparison, str(audit_report), look.language),
+    ]
     module.exit_json(
         changed=False,
         conclusion=comparison["conclusion"],

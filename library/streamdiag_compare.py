@@ -102,18 +102,18 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("scipy") + "; make setup installs what requirements.txt pins")
     before, after = Path(module.params["before"]), Path(module.params["after"])
     try:
-        comparison = compare(read_result(before), read_result(after), module.params["force"])
         look = style(module.params["role"], module.params["language"])
+        comparison = compare(read_result(before), read_result(after), module.params["force"])
         report = write_audit(after, comparison, look, evidence_of(before, after))
     except (NotAResult, NotComparable, NotAsPublished) as error:
-        module.fail_json(msg=f"{after.name}: {error}")
+        module.fail_json(msg=f"{after.name}: {look.language.said(error.args[0])}")
     except OSError as error:
         module.fail_json(msg=explain(error, after))
     module.exit_json(
         changed=False,
         conclusion=comparison["conclusion"],
         report=str(report),
-        announce=conclusion(comparison, str(report)),
+        announce=conclusion(comparison, str(report), look.language),
     )
 
 

@@ -396,5 +396,6 @@ class Experiment(TypedDict, total=False):
     words: str  # what was changed, in words
     conclusion: str  # of the comparison, in a word, see docs/result.md
     summary: str  # its numbers, over all cases
+    said: Dict[str, Any]  # how the summary was made, see words.put_together; not in files of earlier versions
     fixed: List[str]  # cases that failed before and came whole after
     failing: List[str]  # cases that failed after as before

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import List
 
 from ..judge.result import Result
+from ..words import joined, say
 from .comparison import Difference
 
 #: Stands for what a run does not know; nothing is the same as that.
-UNKNOWN = "not known"
+UNKNOWN = say("not known")
 
 
 class NotComparable(ValueError):
@@ -22,10 +23,10 @@ def differences(before: Result, after: Result) -> List[Difference]:
     ``simple`` fails is no difference; that somebody asked for ``simple`` alone is one.
     """
     pairs = (
-        ("host", before["host"], after["host"]),
-        ("model", before["target"]["model"], after["target"]["model"]),
-        ("cases", _asked(before), _asked(after)),
-        ("tool version", before["tool_version"], after["tool_version"]),
+        (say("host"), before["host"], after["host"]),
+        (say("model"), before["target"]["model"], after["target"]["model"]),
+        (say("cases"), _asked(before), _asked(after)),
+        (say("tool version"), before["tool_version"], after["tool_version"]),
     )
     return [
         Difference(what=what, before=old or UNKNOWN, after=new or UNKNOWN)
@@ -36,11 +37,12 @@ def differences(before: Result, after: Result) -> List[Difference]:
 
 def refusal(found: List[Difference]) -> str:
     """The differences as one sentence, with what to do."""
-    listed = "; ".join("{what}: {before} before, {after} after".format(**one) for one in found)
-    return f"these two runs are not compared, because they differ in more than time: {listed}; {_ADVICE}"
-
-
-_ADVICE = "repeat one of them alike, or compare them all the same with -e compare_force=true"
+    return say(
+        "these two runs are not compared, because they differ in more than time: {listed}; repeat one of them alike, "
+        "or compare them all the same with {option}",
+        listed=joined("; ", [say("{what}: {before} before, {after} after", **one) for one in found]),
+        option="-e compare_force=true",
+    )
 
 
 def _asked(result: Result) -> str:

@@ -6,7 +6,7 @@ from typing import Dict, List
 
 from .. import __version__
 from ..judge.result import Result
-from ..words import say
+from ..words import joined, say
 from .arms import Arm, Counts, arm_of, count, failures
 from .comparable import UNKNOWN, NotComparable, differences, refusal
 from .comparison import (
@@ -21,17 +21,27 @@ from .comparison import (
 from .pace import compare_pace
 from .rates import rate, together
 from .rows import changes
-from .words import case_row, overall_word, shown, summary
+from .words import AFTER, BEFORE, case_row, overall_word, shown, summary
 
-METHODS = [
-    "A stream failed when it did not come to its end: neither a terminal event nor, without a stream, a whole answer.",
-    "Rates: Clopper-Pearson intervals, 95 %. Their difference: Fisher's exact test, two-sided; over all cases the "
-    "exact test of all tables together (Freeman-Halton), and no case is called fixed or broken unless that one shows a "
-    "difference at 95 %.",
-    "Times: Hodges-Lehmann estimate of after minus before with the exact Mann-Whitney interval, of streams that came "
-    "to their end (the first event: of all that had one); over all cases the exact rank-sum test, stratified by case, "
-    "corrected by Holm for the number of measures.",
-    "The two runs were made one after the other: what else changed meanwhile, load for example, is in the difference.",
+METHODS: List[str] = [
+    say(
+        "A stream failed when it did not come to its end: neither a terminal event nor, without a stream, a whole "
+        "answer."
+    ),
+    say(
+        "Rates: Clopper-Pearson intervals, 95 %. Their difference: Fisher's exact test, two-sided; over all cases the "
+        "exact test of all tables together (Freeman-Halton), and no case is called fixed or broken unless that one "
+        "shows a difference at 95 %."
+    ),
+    say(
+        "Times: Hodges-Lehmann estimate of after minus before with the exact Mann-Whitney interval, of streams that "
+        "came to their end (the first event: of all that had one); over all cases the exact rank-sum test, stratified "
+        "by case, corrected by Holm for the number of measures."
+    ),
+    say(
+        "The two runs were made one after the other: what else changed meanwhile, load for example, is in the "
+        "difference."
+    ),
 ]
 #: Of a result that was judged before this program said as much as it does now.
 _OLDER = {
@@ -55,7 +65,7 @@ def compare(before: Result, after: Result, force: bool = False) -> Comparison:
     are the same result.
     """
     if before == after:
-        raise NotComparable(f"both are the result of the run {before['run_id']}: nothing can have changed")
+        raise NotComparable(say("both are the result of the run {run}: nothing can have changed", run=before["run_id"]))
     found = differences(before, after)
     if found and not force:
         raise NotComparable(refusal(found))
@@ -128,11 +138,11 @@ def _leaves_failures(old: Arm, new: Arm) -> bool:
 
 def _not_compared(before: Result, after: Result, old: Arm, new: Arm) -> List[NotCompared]:
     found = []
-    for sent_in, arm, other, result in (("before", old, new, after), ("after", new, old, before)):
+    for sent_in, arm, other, result in ((BEFORE, old, new, after), (AFTER, new, old, before)):
         reasons = {skipped["case"]: skipped["reason"] for skipped in result["skipped_cases"]}
         for name, rows in arm.items():
             if name not in other:
-                reason = reasons.get(rows[0]["case"], "the other run does not say why it was not sent")
+                reason = reasons.get(rows[0]["case"], say("the other run does not say why it was not sent"))
                 found.append(
                     NotCompared(name=name, sent_in=sent_in, failed=failures(rows), sent=len(rows), reason=reason)
                 )
@@ -143,30 +153,46 @@ def _doubts(
     before: Result, after: Result, found: List[Difference], counts: Dict[str, Counts], alone: List[NotCompared]
 ) -> List[str]:
     """What weakens the conclusion, one sentence each."""
-    doubts = ["compared by force: {what} {before} before, {after} after".format(**one) for one in found]
+    doubts: List[str] = [say("compared by force: {what} {before} before, {after} after", **one) for one in found]
     if counts and all(c.before_sent == c.after_sent == 1 for c in counts.values()):
-        doubts.append("one stream per arm proves nothing: only several streams of each case, before and after, do")
+        doubts.append(say("one stream per arm proves nothing: only several streams of each case, before and after, do"))
     for name, c in counts.items():
         for arm, sent, missing in (
-            ("before", c.before_sent, c.before_missing),
-            ("after", c.after_sent, c.after_missing),
+            (BEFORE, c.before_sent, c.before_missing),
+            (AFTER, c.after_sent, c.after_missing),
         ):
             if missing:
                 doubts.append(
-                    f"{name} was sent {sent} times {arm}, other cases {sent + missing} times; "
-                    "what is missing is counted against a difference"
+                    say(
+                        "{case} was sent {sent} times {arm}, other cases {others} times; what is missing is counted "
+                        "against a difference",
+                        case=name,
+                        sent=sent,
+                        arm=arm,
+                        others=sent + missing,
+                    )
                 )
     for one in alone:
         if one["failed"]:
             doubts.append(
-                f"{one['name']} failed in {one['failed']} of {one['sent']} streams {one['sent_in']} "
-                f"and was not sent in the other run: {one['reason']}"
+                say(
+                    "{case} failed in {failed} of {sent} streams {arm} and was not sent in the other run: {reason}",
+                    case=one["name"],
+                    failed=one["failed"],
+                    sent=one["sent"],
+                    arm=one["sent_in"],
+                    reason=one["reason"],
+                )
             )
-    for arm, result in (("before", before), ("after", after)):
+    for arm, result in ((BEFORE, before), (AFTER, after)):
         if _is_older(result):
             doubts.append(_OLDER[arm])
         doubts += [
-            f"the run {arm} could not do all of its work: {error['step']}: {error['message']}"
+            say(
+                "the run {arm} could not do all of its work: {error}",
+                arm=arm,
+                error=joined(": ", (error["step"], error["message"])),
+            )
             for error in result["tool_errors"]
         ]
     return doubts

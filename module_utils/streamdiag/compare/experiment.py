@@ -6,6 +6,7 @@ from typing import List
 
 from ..bundle import BUNDLE_VERSION, Experiment, stream_name
 from ..store import Bundle
+from ..words import taken_apart
 from .comparison import Audit, Comparison, SentRow
 from .words import FIXED, numbers
 
@@ -13,12 +14,14 @@ from .words import FIXED, numbers
 def experiment(comparison: Comparison, audit: Audit) -> Experiment:
     """The part ``experiment.json`` of the bundle that was gathered before the change."""
     overall = comparison["overall"]
+    summary = numbers(overall["before"], overall["after"], overall["p_value"])
     return Experiment(
         bundle_version=BUNDLE_VERSION,
         change=audit["change"],
         words=audit["words"],
         conclusion=comparison["conclusion"]["word"],
-        summary=numbers(overall["before"], overall["after"], overall["p_value"]),
+        summary=summary,
+        said=taken_apart(summary),
         fixed=[row["name"] for row in comparison["cases"] if row["word"] == FIXED],
         failing=[row["name"] for row in comparison["cases"] if row["before"]["failed"] and row["after"]["failed"]],
     )

@@ -6,14 +6,15 @@ from statistics import median
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..judge.result import StreamRow
+from ..words import Words, joined, say
 from .arms import Arm, failed
 from .comparison import Pace, Timing
 from .rates import LEVEL
 from .timing import Shift, holm, shift, together
-from .words import NO_DIFFERENCE, p
+from .words import NO_DIFFERENCE, p, said_of
 
-SLOWER = "slower"
-FASTER = "faster"
+SLOWER = say("slower")
+FASTER = say("faster")
 _MEASURES: Dict[str, Callable[[StreamRow], Optional[float]]] = {
     "t_first_event": lambda row: row["t_first_event"],
     "max_event_gap": lambda row: row["max_event_gap"],
@@ -22,15 +23,15 @@ _MEASURES: Dict[str, Callable[[StreamRow], Optional[float]]] = {
 }
 MEASURES = tuple(_MEASURES)
 _TITLES = {
-    "t_first_event": "time to the first event",
-    "max_event_gap": "longest silence between events",
-    "max_byte_gap": "longest silence between bytes",
-    "duration": "duration",
+    "t_first_event": say("time to the first event"),
+    "max_event_gap": say("longest silence between events"),
+    "max_byte_gap": say("longest silence between bytes"),
+    "duration": say("duration"),
 }
 _Pair = Tuple[List[float], List[float]]
 
 
-def title(measure: str) -> str:
+def title(measure: str) -> Words:
     return _TITLES[measure]
 
 
@@ -46,13 +47,19 @@ def compare_pace(names: Sequence[str], before: Arm, after: Arm) -> Tuple[List[Pa
     pace, timings = [], []
     for measure, (p_value, direction, count), corrected in zip(MEASURES, tests, adjusted):
         word = {1: SLOWER, -1: FASTER}.get(direction if corrected <= 1 - LEVEL else 0, NO_DIFFERENCE)
-        over = f"{count} cases" if count > 1 else "one case"
-        words = f"{title(measure)}: {word} over {over} (p = {p(corrected)})"
-        if not count:
-            words = f"{title(measure)}: no case has two times per arm, so nothing is shown"
+        words = said_of(title(measure), _over(count, word, corrected))
         pace.append(Pace(measure=measure, p_value=p_value, p_adjusted=corrected, word=word, words=words))
         timings += [_timing(measure, name, pair, word) for name, pair in pairs[measure].items()]
     return pace, timings
+
+
+def _over(count: int, word: str, p_value: float) -> Words:
+    """What ``count`` cases together show."""
+    if not count:
+        return say("no case has two times per arm, so nothing is shown")
+    if count == 1:
+        return say("{word} over one case (p = {p})", word=word, p=p(p_value))
+    return say("{word} over {count} cases (p = {p})", word=word, count=count, p=p(p_value))
 
 
 def _values(measure: str, rows: List[StreamRow]) -> List[float]:
@@ -87,16 +94,29 @@ def _timing(measure: str, name: str, pair: _Pair, overall: str) -> Timing:
         high=found.high,
         level=found.level,
         word=word,
-        words=f"{title(measure)} of {name}: {word}{_numbers(before, after, found)}",
+        words=joined(
+            ": ",
+            [say("{measure} of {case}", measure=title(measure), case=name), word, _numbers(before, after, found)],
+        ),
     )
 
 
-def _numbers(before: List[float], after: List[float], found: Shift) -> str:
+def _numbers(before: List[float], after: List[float], found: Shift) -> Words:
+    counts = {"before": len(before), "after": len(after)}
     if found.estimate is None:
-        return f": {len(before)} times before and {len(after)} after are nothing to compare"
-    said = f": {found.estimate:+.3f} s"
+        return say("{before} times before and {after} after are nothing to compare", **counts)
+    by = say("{seconds:+.3f} s", seconds=found.estimate)
     if found.low is None or found.high is None:
-        return f"{said}; one time per arm proves nothing" if len(before) == len(after) == 1 else said
-    said += f" ({100 * found.level:.1f} % interval {found.low:+.3f} to {found.high:+.3f} s"
-    said += f", {len(before)} and {len(after)} times)"
-    return said if found.level >= LEVEL else f"{said}; so few cannot reach {100 * LEVEL:.0f} %"
+        alone = len(before) == len(after) == 1
+        return joined("; ", [by, say("one time per arm proves nothing")]) if alone else by
+    said = say(
+        "{by} ({level:.1f} % interval {low:+.3f} to {high:+.3f} s, {before} and {after} times)",
+        by=by,
+        level=100 * found.level,
+        low=found.low,
+        high=found.high,
+        **counts,
+    )
+    if found.level >= LEVEL:
+        return said
+    return joined("; ", [said, say("so few cannot reach {level:.0f} %", level=100 * LEVEL)])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, NoReturn, Tuple, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from ..judge.result import SCHEMA_VERSION, Result
+from ..words import NOTHING, joined, say
 from .comparable import UNKNOWN
 
 
@@ -16,7 +17,7 @@ class NotAResult(ValueError):
 
 
 #: What may be asked for to make a result anew.
-_AGAIN = "judge the run again: ansible-playbook playbooks/assess.yml -e assess_run=RUN"
+_AGAIN = say("judge the run again: {command}", command="ansible-playbook playbooks/assess.yml -e assess_run=RUN")
 
 
 def read_result(folder: Path) -> Result:
@@ -25,24 +26,34 @@ def read_result(folder: Path) -> Result:
     try:
         found = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
-        raise NotAResult(f"{path} is not there; {_AGAIN}") from None
+        raise _not_a_result(say("{file} is not there", file=path)) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise NotAResult(f"{path} is not whole JSON: {error}; {_AGAIN}") from error
+        raise _not_a_result(say("{file} is not whole JSON: {error}", file=path, error=error)) from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if not isinstance(version, int):
-        raise NotAResult(f"{path} is no result: it has no schema_version; {_AGAIN}")
+        raise _not_a_result(say("{file} is no result: it has no schema_version", file=path))
     if isinstance(version, bool) or version < 1:
-        raise NotAResult(f"{path} is damaged: schema version {version} never was; {_AGAIN}")
+        raise _not_a_result(say("{file} is damaged: schema version {version} never was", file=path, version=version))
     if version > SCHEMA_VERSION:
         raise NotAResult(
-            f"{path} has schema version {version} and this program compares up to version {SCHEMA_VERSION}: take a "
-            f"newer version of it, or {_AGAIN}"
+            say(
+                "{file} has schema version {version} and this program compares up to version {known}: take a newer "
+                "version of it, or {again}",
+                file=path,
+                version=version,
+                known=SCHEMA_VERSION,
+                again=_AGAIN,
+            )
         )
     _complete(found)
     wrong = _wrong(found, Result, "")
     if wrong:
-        raise NotAResult(f"{path} is damaged: {wrong}; {_AGAIN}")
+        raise _not_a_result(say("{file} is damaged: {wrong}", file=path, wrong=wrong))
     return cast(Result, found)
+
+
+def _not_a_result(why: str) -> NotAResult:
+    return NotAResult(joined("; ", (why, _AGAIN)))
 
 
 #: Keys that came after the first results of schema version 1, and what stands for them. A new key has to be added here.
@@ -83,24 +94,24 @@ def _wrong(value: Any, shape: Any, where: str) -> str:
         return _wrong_object(value, get_type_hints(shape), where)
     if get_origin(shape) is list:
         if not isinstance(value, list):
-            return f"{where} is no list"
+            return say("{where} is no list", where=where)
         found = (_wrong(one, get_args(shape)[0], f"{where}[{place}]") for place, one in enumerate(value))
-        return next(filter(None, found), "")
+        return next(filter(None, found), NOTHING)
     if get_origin(shape) is dict:  # of any content
-        return "" if isinstance(value, dict) else f"{where} is no object"
+        return NOTHING if isinstance(value, dict) else say("{where} is no object", where=where)
     kinds: Tuple[Any, ...] = get_args(shape) if get_origin(shape) is Union else (shape,)
     if isinstance(value, bool) or not isinstance(value, (*kinds, int) if float in kinds else kinds):
-        return f"{where} is {str(value)[:40]!r}"
-    return ""
+        return say("{where} is {value!r}", where=where, value=str(value)[:40])
+    return NOTHING
 
 
 def _wrong_object(value: Any, keys: Dict[str, Any], where: str) -> str:
     if not isinstance(value, dict):
-        return f"{where or 'it'} is no object"
+        return say("{where} is no object", where=where or say("it"))
     for name, shape in keys.items():
         if name not in value:
-            return f"{where + '.' if where else ''}{name} is missing"
+            return say("{where} is missing", where=f"{where}.{name}".lstrip("."))
         wrong = _wrong(value[name], shape, f"{where}.{name}".lstrip("."))
         if wrong:
             return wrong
-    return ""
+    return NOTHING

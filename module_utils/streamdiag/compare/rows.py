@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, Set, Tuple
 
 from ..judge.result import Check, Result, StreamRow
+from ..words import joined
 from .arms import arm_of
 from .comparable import UNKNOWN
 from .comparison import Change
@@ -67,8 +68,7 @@ def _checks(before: Result, after: Result) -> List[Change]:
 
 
 def _words(check: Check) -> str:
-    said = stable(check["reason"] or check["observed"])
-    return f"{check['status']}: {said}" if said else check["status"]
+    return joined(": ", filter(None, (check["status"], stable(check["reason"] or check["observed"]))))
 
 
 def _streams(before: Result, after: Result) -> List[Change]:
@@ -104,7 +104,7 @@ def _of_streams(sent: List[StreamRow]) -> Iterator[Tuple[str, str]]:
 
 
 def _each(values: List[str]) -> str:
-    return ", ".join(sorted({value or NOTHING for value in values})) or NOTHING
+    return joined(", ", sorted({value or NOTHING for value in values})) or NOTHING
 
 
 def _command_line(before: Result, after: Result) -> List[Change]:

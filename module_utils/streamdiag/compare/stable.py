@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import List
+from typing import Any, Callable, Dict, List
+
+from ..words import Words, say
 
 #: Stands for what was left out.
 LEFT_OUT = "…"
@@ -43,11 +45,71 @@ _PORT = re.compile(r"--[a-z-]*port")
 
 
 def stable(text: str) -> str:
-    """``main 74: state S, 9.4 s CPU`` -> ``main …: state S, … s CPU``. Numbers that are settings stay."""
-    text = " ".join(text.split())
+    """``main 74: state S, 9.4 s CPU`` -> ``main …: state S, … s CPU``. Numbers that are settings stay.
+
+    Of ``Words`` it is ``Words``: what is volatile is found in English, and is left out in every language.
+    """
+    plain = _plain(text)
+    return _left_out(text, plain, str) if isinstance(text, Words) else plain
+
+
+def _plain(text: str) -> str:
+    return _masked(" ".join(text.split()))
+
+
+def _masked(text: str) -> str:
     for pattern, put in _PATTERNS:
         text = pattern.sub(put, text)
     return text
+
+
+class _WithoutNumbers(str):
+    """A value that leaves its numbers out, however it is formatted."""
+
+    value: Any
+
+    def __format__(self, spec: str) -> str:
+        return re.sub(_NUMBER, LEFT_OUT, format(self.value, spec))
+
+
+def _left_out(part: Words, plain: str, whole: Callable[[Words], str]) -> Words:
+    """``part`` without what ``plain``, the whole sentence in English, leaves out. ``whole``: it with another part."""
+    values: Dict[str, Any] = {}
+    for name, value in part.values.items():
+
+        def with_other(other: object, name: str = name) -> str:
+            return whole(say(part.template, **{**part.values, name: other}))
+
+        values[name] = _value(value, plain, with_other)
+    found = Words(_plain(part))
+    found.template, found.values = part.template, values
+    return found
+
+
+def _value(value: Any, plain: str, whole: Callable[[Any], str]) -> Any:
+    """A value does not matter to ``plain`` when that is the same with another one; then its number is left out."""
+    if isinstance(value, Words):
+        return _left_out(value, plain, whole)
+    if isinstance(value, str):
+        if value and _plain(whole("other")) == plain:
+            return LEFT_OUT
+        if _masked(value) != value:
+            return _masked(value)
+    other = _other(value)
+    if other is None or _plain(whole(other)) != plain:
+        return value
+    left = _WithoutNumbers(value)
+    left.value = value
+    return left
+
+
+def _other(value: Any) -> Any:
+    """``value`` with other numbers of the same kind; None when it has none."""
+    if isinstance(value, str):
+        return re.sub(r"\d", lambda digit: str(abs(int(digit[0]) - 1)), value) if re.search(r"\d", value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value + (1 if value >= 0 else -1)
 
 
 def stable_arguments(argv: List[str]) -> List[str]:

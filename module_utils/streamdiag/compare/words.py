@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
+from ..words import Words, joined, say
 from .arms import Counts
 from .comparison import CaseRow, Overall, Rate
 from .rates import LEVEL, difference, rate, smallest, together
 
-FIXED = "fixed"
-BROKEN = "broken by the change"
-FLAKY = "flaky"
-NO_DIFFERENCE = "no difference shown"
+FIXED = say("fixed")
+BROKEN = say("broken by the change")
+FLAKY = say("flaky")
+NO_DIFFERENCE = say("no difference shown")
 #: Of all cases only.
-FIXED_IN_PART = "fixed in part"
-BROKEN_IN_PART = "broken in part"
-MIXED = "mixed"
+FIXED_IN_PART = say("fixed in part")
+BROKEN_IN_PART = say("broken in part")
+MIXED = say("mixed")
+#: The two runs.
+BEFORE = say("before")
+AFTER = say("after")
 
 _ERROR = 1 - LEVEL
 
@@ -42,8 +46,15 @@ def case_row(name: str, counts: Counts, gate: bool) -> CaseRow:
         word=_word(counts, gate),
         words="",
     )
-    row["words"] = f"{row['word']}: {numbers(before, after, row['p_value'])}{_note(row, counts, gate)}"
+    row["words"] = joined(
+        "; ", [said_of(row["word"], numbers(before, after, row["p_value"])), *_notes(row, counts, gate)]
+    )
     return row
+
+
+def said_of(what: str, words: str) -> Words:
+    """``what: words``."""
+    return joined(": ", (what, words))
 
 
 def rates_of(counts: Counts) -> Sequence[Rate]:
@@ -89,26 +100,38 @@ def overall_word(words: Dict[str, str], overall: Overall, gate: bool, still_fail
 def summary(word: str, overall: Overall, cases: Sequence[CaseRow]) -> str:
     """The conclusion in one or two sentences: the numbers of all cases, then which case is what."""
     if not cases:
-        return f"{NO_DIFFERENCE}: no case was sent in both runs, so there is no rate to compare"
+        return said_of(NO_DIFFERENCE, say("no case was sent in both runs, so there is no rate to compare"))
     by_word: Dict[str, str] = {}
     for row in cases:
         name = row["name"]
         by_word[row["word"]] = f"{by_word[row['word']]}, {name}" if row["word"] in by_word else name
-    listed = "; ".join(f"{kind}: {by_word[kind]}" for kind in (BROKEN, FIXED, FLAKY, NO_DIFFERENCE) if kind in by_word)
-    return f"{word}: {numbers(overall['before'], overall['after'], overall['p_value'])}. Case by case: {listed}"
-
-
-def numbers(before: Rate, after: Rate, p_value: float) -> str:
-    """``5 of 5 streams failed before (48 to 100 %), 0 of 5 after (0 to 52 %), p = 0.0079``."""
-    return (
-        f"{before['failed']} of {before['sent']} streams failed before ({interval(before)}), "
-        f"{after['failed']} of {after['sent']} after ({interval(after)}), p = {p(p_value)}"
+    kinds = [kind for kind in (BROKEN, FIXED, FLAKY, NO_DIFFERENCE) if kind in by_word]
+    return say(
+        "{word}: {numbers}. Case by case: {listed}",
+        word=word,
+        numbers=numbers(overall["before"], overall["after"], overall["p_value"]),
+        listed=joined("; ", [said_of(kind, by_word[kind]) for kind in kinds]),
     )
 
 
-def interval(one: Rate) -> str:
+def numbers(before: Rate, after: Rate, p_value: float) -> Words:
+    """``5 of 5 streams failed before (48 to 100 %), 0 of 5 after (0 to 52 %), p = 0.0079``."""
+    return say(
+        "{failed} of {sent} streams failed before ({interval}), {failed_after} of {sent_after} after "
+        "({interval_after}), p = {p}",
+        failed=before["failed"],
+        sent=before["sent"],
+        interval=interval(before),
+        failed_after=after["failed"],
+        sent_after=after["sent"],
+        interval_after=interval(after),
+        p=p(p_value),
+    )
+
+
+def interval(one: Rate) -> Words:
     """``48 to 100 %``."""
-    return f"{100 * one['low']:.0f} to {100 * one['high']:.0f} %"
+    return say("{low:.0f} to {high:.0f} %", low=100 * one["low"], high=100 * one["high"])
 
 
 def p(value: float) -> str:
@@ -116,26 +139,29 @@ def p(value: float) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
-def _note(row: CaseRow, counts: Counts, gate: bool) -> str:
+def _notes(row: CaseRow, counts: Counts, gate: bool) -> List[str]:
     """What the numbers do not show, and why."""
     if row["word"] in (FIXED, BROKEN):
-        return ""
-    notes = []
+        return []
+    notes: List[str] = []
     if counts.before_sent == counts.after_sent == 1:
-        notes.append("one stream per arm proves nothing")
+        notes.append(say("one stream per arm proves nothing"))
     elif row["smallest_p"] > _ERROR:
-        notes.append(f"{counts.before_sent} and {counts.after_sent} streams cannot show a difference")
+        sent = {"before": counts.before_sent, "after": counts.after_sent}
+        notes.append(say("{before} and {after} streams cannot show a difference", **sent))
     elif row["p_value"] <= _ERROR:
         notes.append(_why_not(counts, gate))
     if row["word"] == FLAKY and row["p_value"] > _ERROR:
-        notes.append("not shown to be " + ("fixed" if counts.fell else "another rate"))
-    return "".join("; " + note for note in notes)
+        notes.append(say("not shown to be fixed") if counts.fell else say("not shown to be another rate"))
+    return notes
 
 
-def _why_not(counts: Counts, gate: bool) -> str:
+def _why_not(counts: Counts, gate: bool) -> Words:
     """Why a case that differs by its own test is called neither fixed nor broken."""
     if counts.before_missing or counts.after_missing:
-        return "streams that the other cases have and this one has not are counted against a difference"
+        return say("streams that the other cases have and this one has not are counted against a difference")
     if not gate:
-        return "all cases together show no difference"
-    return "it fails less often, and it still fails" if counts.fell else "it fails more often, and it failed before"
+        return say("all cases together show no difference")
+    if counts.fell:
+        return say("it fails less often, and it still fails")
+    return say("it fails more often, and it failed before")

@@ -75,10 +75,10 @@ def _report_host(work: tuple[str, Optional[Dict[str, Any]], Order]) -> Reported:
         return Reported(name, str(error), None, [str(error)], "", "")
     except OSError as error:
         return Reported(name, explain(error, folder), None, [explain(error, folder)], "", "")
-    source = (bundle.target or {}).get("base_url_source", "")
-    why = failures(result, order.fail_on, source) + ([unlike] if unlike else [])
+    source, language = (bundle.target or {}).get("base_url_source", ""), _style(order.role, order.language).language
+    why = failures(result, order.fail_on, source, language) + ([unlike] if unlike else [])
     report = str(folder / REPORT)
-    return Reported(name, unlike, result["verdict"], why, report, announcement(result, report))
+    return Reported(name, unlike, result["verdict"], why, report, announcement(result, report, language))
 
 
 def _end(folder: Path, run: Dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from ..bundle import MACHINE, TARGET, Endpoint, Experiment, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..responses import terminal_name
 from ..store import Bundle
-from ..words import say
+from ..words import put_together, say
 from .arrival import Arrival, read_arrival
 from .logs import Logs, read_logs
 from .protocol import Protocol, read_protocol
@@ -244,8 +244,15 @@ def gather(bundle: Bundle) -> Facts:
         stall=describe_stall(bundle.stall),
         traffic=other_traffic(target, machine, list(bundle.streams.values()), bundle.stall is not None),
         digests=bundle.digests,
-        experiment=bundle.experiment,
+        experiment=_experiment(bundle.experiment),
     )
+
+
+def _experiment(stored: Optional[Experiment]) -> Optional[Experiment]:
+    """With its summary as ``Words``, where it tells how that was made."""
+    if not stored or "said" not in stored:
+        return stored
+    return {**stored, "summary": put_together(stored["said"])}
 
 
 def stream_facts(name: str, stream: Stream) -> StreamFacts:

@@ -7,11 +7,11 @@ what one lacks.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from babel.messages.pofile import read_po
 
-from ..words import GetText
+from ..words import GetText, in_language
 
 ENGLISH_NAME = "en"
 
@@ -19,6 +19,10 @@ ENGLISH_NAME = "en"
 class Language(NamedTuple):
     name: str  # en | ru
     gettext: GetText
+
+    def said(self, text: Any) -> Any:
+        """``text`` in this language where it is ``Words``; anything else as it is. English is what it is already."""
+        return text if self.name == ENGLISH_NAME else in_language(text, self.gettext)
 
 
 ENGLISH = Language(ENGLISH_NAME, str)

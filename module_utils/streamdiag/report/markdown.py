@@ -12,7 +12,6 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import jinja2
 
-from ..words import in_language
 from .language import ENGLISH, Language
 from .terms import term
 
@@ -177,7 +176,7 @@ def render(
     """
 
     def said(value: object) -> object:
-        return in_language(value, language.gettext)
+        return language.said(value)
 
     def rest(count: int) -> str:
         return language.gettext("… ({count} more characters)").format(count=count)
@@ -227,5 +226,5 @@ def render(
 
 
 def _translating(filter_: Callable[..., Safe], said: Callable[[object], object]) -> Callable[..., Safe]:
-    """``filter_`` for a value that is first said in the report's language."""
-    return lambda value, *arguments, **options: filter_(said(value), *arguments, **options)
+    """``filter_`` for a value that is first said in the report's language, and so is the unit of a number."""
+    return lambda value, *arguments, **options: filter_(said(value), *(said(term(a)) for a in arguments), **options)

@@ -2,60 +2,88 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, Iterable, List
 
 from ..compare.comparison import Comparison
 from ..judge.result import Result
+from ..words import joined, say
+from .language import ENGLISH, Language
 from .markdown import clean
+from .terms import term
 
 
-def announcement(result: Result, report: str) -> str:
+def announcement(result: Result, report: str, language: Language = ENGLISH) -> str:
     """A few lines of plain text; ``report``: path of the report. Text of the host cannot move the cursor or hide."""
     verdict = result["verdict"]
-    lines = ["{}: {}".format(result["host"], verdict["status"].upper())]
+    first = f"{result['host']}: {_said(term(verdict['status']), language).upper()}"
     if verdict["primary_cause"]:
-        lines[0] += ", cause {} (confidence {})".format(verdict["primary_cause"], verdict["confidence"])
-    lines.append("  " + verdict["summary"])
-    steps = verdict["next_step"].splitlines()
+        cause = say(
+            "cause {cause} (confidence {confidence})",
+            cause=verdict["primary_cause"],
+            confidence=term(verdict["confidence"]),
+        )
+        first += ", " + _said(cause, language)
+    lines: List[str] = [verdict["summary"]]
+    steps = _said(verdict["next_step"], language).splitlines()
     if verdict["status"] != "healthy":
-        lines += ["  next: " + line if number == 0 else "    " + line for number, line in enumerate(steps)]
+        lines += [say("next: {step}", step=line) if not number else "  " + line for number, line in enumerate(steps)]
     for error in result["tool_errors"]:
         if verdict["status"] == "unreachable" or error["message"] in verdict["summary"]:
             continue
-        lines.append("  this tool could not: {}: {}".format(error["step"], error["message"]))
-    lines += ["  note: " + note for note in result["notes"]]
-    lines.append("  report: " + report)
-    return "\n".join(_one_line(line) for line in lines)
+        lines.append(say("this tool could not: {step}: {why}", step=error["step"], why=error["message"]))
+    lines += [say("note: {note}", note=note) for note in result["notes"]]
+    lines.append(_where(report))
+    return _text(first, lines, language)
 
 
-def conclusion(comparison: Comparison, report: str) -> str:
+def conclusion(comparison: Comparison, report: str, language: Language = ENGLISH) -> str:
     """The same for a comparison: the word first, each case that failed, what became slower, what weakens it."""
-    found, runs = comparison["conclusion"], (comparison["before"]["run_id"], comparison["after"]["run_id"])
-    lines = ["{}: {} ({} compared with {})".format(comparison["host"], found["word"].upper(), runs[1], runs[0])]
-    lines.append("  " + found["summary"])
+    found = comparison["conclusion"]
+    runs = say(
+        "({after} compared with {before})",
+        after=comparison["after"]["run_id"],
+        before=comparison["before"]["run_id"],
+    )
+    first = f"{comparison['host']}: {_said(term(found['word']), language).upper()} {_said(runs, language)}"
+    lines: List[str] = [found["summary"]]
     failing = [row for row in comparison["cases"] if row["before"]["failed"] or row["after"]["failed"]]
-    lines += ["  {}: {}".format(row["name"], row["words"]) for row in failing]
-    lines += ["  " + timing["words"] for timing in comparison["timings"] if timing["word"] in ("slower", "faster")]
-    lines += ["  but: " + doubt for doubt in found["doubts"]]
-    lines.append("  report: " + report)
-    return "\n".join(_one_line(line) for line in lines)
+    lines += [joined(": ", (row["name"], row["words"])) for row in failing]
+    lines += [timing["words"] for timing in comparison["timings"] if timing["word"] in ("slower", "faster")]
+    lines += [say("but: {doubt}", doubt=doubt) for doubt in found["doubts"]]
+    lines.append(_where(report))
+    return _text(first, lines, language)
 
 
-def failures(result: Result, fail_on: str, base_url_source: str) -> List[str]:
+def failures(result: Result, fail_on: str, base_url_source: str, language: Language = ENGLISH) -> List[str]:
     """Why the play should fail, now that the report is written; empty when it should not.
 
     ``fail_on``: never | degraded | broken. A hang is a finding; a tool that could not do its work is a failure.
     """
-    verdict, found = result["verdict"], []
+    verdict = result["verdict"]
+    found: List[str] = []
     if verdict["status"] == "unreachable":
         found.append(verdict["summary"])
     else:
-        found += ["{}: {}".format(error["step"], error["message"]) for error in result["tool_errors"]]
+        found += [joined(": ", (error["step"], error["message"])) for error in result["tool_errors"]]
     if verdict["primary_cause"] == "endpoint_unreachable" and base_url_source == "given":
-        found.append(f"{verdict['summary']}. {verdict['next_step']}")
+        found.append(joined(". ", (verdict["summary"], verdict["next_step"])))
     if fail_on in ("degraded", "broken") and verdict["status"] in ("broken", fail_on):
-        found.append("the verdict is {} and diagnose_fail_on={}".format(verdict["status"], fail_on))
-    return [_one_line(text) for text in found]
+        status, option = term(verdict["status"]), f"diagnose_fail_on={fail_on}"
+        found.append(say("the verdict is {status} and {option}", status=status, option=option))
+    return [_one_line(_said(text, language)) for text in found]
+
+
+def _where(report: str) -> str:
+    return say("report: {path}", path=report)
+
+
+def _said(text: Any, language: Language) -> str:
+    return str(language.said(text))
+
+
+def _text(first: str, lines: Iterable[str], language: Language) -> str:
+    """``first``, and ``lines`` indented below it."""
+    return "\n".join([_one_line(first), *(_one_line("  " + _said(line, language)) for line in lines)])
 
 
 def _one_line(text: str) -> str:

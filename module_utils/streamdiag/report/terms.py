@@ -54,10 +54,16 @@ _PART = (
     say("tool error"),
 )
 
+#: Of numbers in a report.
+_UNIT = (say("s"), say("ms"))
+
 #: id -> the same to be said in a language.
 TERMS = {
     str(word): word
-    for group in (_STATUS, _CONFIDENCE, _CHECK, _CAUSE, _OUTCOME, _ARRIVAL, _COMPAT_MODE, _COMPARISON, _ARM, _PART)
+    for group in (
+        *(_STATUS, _CONFIDENCE, _CHECK, _CAUSE, _OUTCOME, _ARRIVAL, _COMPAT_MODE),
+        *(_COMPARISON, _ARM, _PART, _UNIT),
+    )
     for word in group
 }
 
@@ -67,3 +73,10 @@ def term(value: object) -> object:
     if isinstance(value, Words) or not isinstance(value, str):
         return value
     return TERMS.get(value, value)
+
+
+def terms_within(text: str) -> str:
+    """``text``, an id or several that were joined, with each of them as ``Words``."""
+    if not isinstance(text, Words):
+        return TERMS.get(text, text)
+    return say(text.template, **{name: term(value) for name, value in text.values.items()})
