@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-browser test-codex test-hosts test-vllm test-changes accuracy lint clean
+.PHONY: help setup demo test test-browser test-codex test-hosts test-vllm test-changes accuracy lint texts clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ lint: $(STAMP) ## ruff, mypy --strict, ansible-lint with profile production
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/ansible-lint --strict --offline
+
+texts: $(STAMP) ## list the texts of reports anew, and bring their translations in line (roles/report/texts)
+	@$(BIN)/python -m tests.texts
 
 clean: ## remove the virtual environment and caches (reports stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .ansible
