@@ -68,6 +68,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.streamdiag.compare.comparable import NotComparable
 from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
 from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.report.retold import retold
 from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import conclusion
 from ansible.module_utils.streamdiag.report.write import style, write_audit
@@ -103,7 +104,8 @@ def main() -> None:
     before, after = Path(module.params["before"]), Path(module.params["after"])
     try:
         look = style(module.params["role"], module.params["language"])
-        comparison = compare(read_result(before), read_result(after), module.params["force"])
+        results = [retold(folder, read_result(folder), look.language) for folder in (before, after)]
+        comparison = compare(results[0], results[1], module.params["force"])
         report = write_audit(after, comparison, look, evidence_of(before, after))
     except (NotAResult, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=f"{after.name}: {look.language.said(error.args[0])}")

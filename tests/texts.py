@@ -36,7 +36,7 @@ class Merged(NamedTuple):
     catalogue: Catalog
     missing: List[str]  # messages without a translation
     gone: List[str]  # translations of what nothing says any more
-    twice: List[str]  # messages that two files translate differently; the first file is taken
+    twice: List[str]  # messages that two files translate differently; parts are newer
 
 
 def messages() -> Dict[str, List[str]]:
@@ -86,7 +86,7 @@ def merge(language: str) -> Merged:
     """What ``<language>.po`` and the parts beside it have of the messages that there are."""
     wanted, known = messages(), {}
     twice: Dict[str, None] = {}
-    for path in [TEXTS / f"{language}.po", *parts(language)]:
+    for path in [*parts(language), TEXTS / f"{language}.po"]:  # a part is newer
         for text, translation in _translations(path, language).items() if path.exists() else ():
             if known.setdefault(text, translation) != translation:
                 twice[text] = None
@@ -148,7 +148,7 @@ def main() -> int:
         for title, texts in (
             ("to be translated", done.missing),
             ("removed, nothing says it", done.gone),
-            ("translated twice, the first is taken", done.twice),
+            ("translated twice, the part is taken", done.twice),
         ):
             for text in texts:
                 print(f"  {title}: {text!r}")

@@ -20,7 +20,12 @@ def render_audit(
     comparison: Comparison, template: Path, language: Language = ENGLISH, picture: Optional[Picture] = None
 ) -> str:
     """The comparison of one host. ``template``: ``roles/report/templates/audit.md.j2``."""
-    context = {"audit": comparison, "changes": [_with_terms(one) for one in comparison["changes"]], "p": p, "picture": picture}
+    context = {
+        "audit": comparison,
+        "changes": [_with_terms(one) for one in comparison["changes"]],
+        "p": p,
+        "picture": picture,
+    }
     return render(template, context, language)
 
 

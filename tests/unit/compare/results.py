@@ -1,9 +1,8 @@
-"""Results to compare, made of judged bundles: plain JSON data, fresh on every call."""
+"""Results to compare, made of judged bundles, fresh on every call."""
 
 from __future__ import annotations
 
 import copy
-import json
 
 from streamdiag.judge.assess import assess
 from tests.unit.judge.bundles import bundle, stalled, stream
@@ -39,7 +38,7 @@ def result(run_id="before", skipped=(), **arms):
         rows = [row(name, STALLED if one == "x" else COMPLETED) if isinstance(one, str) else one for one in arm]
         found["streams"] += rows[:1]
         found["repeats"] += [{**one, "repeat": repeat} for repeat, one in enumerate(rows[1:], 2)]
-    return json.loads(json.dumps(found))
+    return found
 
 
 def timed(name, seconds):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamdiag.compare.stable import stable, stable_arguments
+from streamdiag.words import in_language, joined, say
 
 SAME = [
     ("main 74: state S, 9.7 s CPU, 658 MB", "main 2609: state S, 10.7 s CPU, 661 MB"),
@@ -91,3 +92,34 @@ def test_an_option_and_its_value_are_one_word():
     ]
     expected = ["vllm", "serve", "m", "--port …", "--enforce-eager", "--host 0.0.0.0", "--data-parallel-rpc-port …"]
     assert stable_arguments(argv) == expected
+
+
+# In another language
+
+
+RUSSIAN = {
+    "{role} {pid}: state {state}, {cpu:.1f} s CPU": "{role} {pid}: состояние {state}, CPU {cpu:.1f} сек",
+    "processes {pids} are gone": "нет процессов {pids}",
+    "{count} restarts": "перезапусков: {count}",
+    'expected JSON, saw "{seen}"': "ожидался JSON, пришло «{seen}»",
+    "got {shown} of {resource}": "получено {shown}, {resource}",
+    "{tokens} tokens in {seconds:+.2f} s": "токенов {tokens}, {seconds:+.2f} сек",
+}
+SAID = [
+    (
+        say("{role} {pid}: state {state}, {cpu:.1f} s CPU", role="main", pid=74, state="S", cpu=9.7),
+        "main …: состояние S, CPU … сек",
+    ),
+    (say("processes {pids} are gone", pids=joined(", ", ["12", "13"])), "нет процессов …, …"),
+    (say("{count} restarts", count=3), "перезапусков: 3"),
+    (say('expected JSON, saw "{seen}"', seen="false"), "ожидался JSON, пришло «…»"),
+    (say("got {shown} of {resource}", shown="2", resource="resp_9"), "получено …, resp_…"),
+    (say("{tokens} tokens in {seconds:+.2f} s", tokens=0, seconds=-5.1), "токенов …, -… сек"),
+]
+
+
+@pytest.mark.parametrize(("words", "russian"), SAID, ids=[russian for _words, russian in SAID])
+def test_what_is_left_out_in_english_is_left_out_in_every_language(words, russian):
+    found = stable(words)
+    assert found == stable(str(words))
+    assert in_language(found, lambda template: RUSSIAN.get(template, template)) == russian
