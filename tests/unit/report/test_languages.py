@@ -58,6 +58,7 @@ SAME_IN_RUSSIAN = {
         "Heartbeat",
         "heartbeat",
         "compatibility mode",
+        "compatibility mode {mode}",
         "reasoning",
         "tools",
     },
