@@ -133,7 +133,7 @@ def test_debug_logging_in_the_terms_of_the_build(fork_host: hosts.Host, tmp_path
 
 def test_a_change_that_is_kept(fork_host: hosts.Host, tmp_path: Path) -> None:
     run = audit(
-        fork_host, tmp_path, "args", "-e", "audit_set=--max-num-seqs 4", "-e", "audit_keep=true", *SIMPLE, "-e",
+        fork_host, tmp_path, "args", "-e", "audit_set='--max-num-seqs 4'", "-e", "audit_keep=true", *SIMPLE, "-e",
         "audit_repeats=1",
     )  # fmt: skip
     assert run.rc == 0 and "--max-num-seqs 4" in main_process(fork_host)[1], run.output

@@ -45,7 +45,7 @@ def wanted_change(kind: str, given: Mapping[str, Any], unknown: Iterable[str] = 
     return {"what": kind, "environment": _variables(given.get("audit_environment")), "unset": unset}
 
 
-_EXAMPLES = {"args": "-e audit_set='--max-num-seqs 4'", "env": "-e audit_environment=VLLM_LOGGING_LEVEL=DEBUG"}
+_EXAMPLES = {"args": "-e audit_set=--max-num-seqs=4", "env": "-e audit_environment=VLLM_LOGGING_LEVEL=DEBUG"}
 
 
 def _options(given: Any) -> List[str]:

@@ -104,6 +104,8 @@ _OURS = re.compile(
     r"^(vllm|reports?|run|diagnose|restart|audit|assess|pack|compare|service|target|probe|evidence|stall)_"
 )
 _SIMILAR = 0.84
+#: A variable of the server's environment; Ansible's own are written small.
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def role_parameters(roles: Path) -> Set[str]:
@@ -127,6 +129,20 @@ def slips(inventory: Iterable[str], roles: Iterable[str]) -> List[str]:
     return found
 
 
+def _torn_apart(extra: Set[str]) -> List[str]:
+    """Values with blanks that ``-e`` has split: the shell takes one pair of quotes away, and Ansible needs another."""
+    whole = "a value with blanks needs quotes inside the shell's: "
+    found = []
+    if "_raw_params" in extra:  # where Ansible keeps the words that are no NAME=VALUE
+        found.append(f"-e holds words that belong to no variable; {whole}-e \"audit_set='--max-num-seqs 4'\"")
+    strays = sorted(name for name in extra if _VARIABLE.fullmatch(name))
+    if strays and "audit_environment" in extra:
+        found.append(
+            f"-e sets {', '.join(strays)} apart from audit_environment; {whole}-e \"audit_environment='A=1 B=2'\""
+        )
+    return found
+
+
 def problems(values: Dict[str, Any], extra: Iterable[str], roles: Iterable[str]) -> List[str]:
     """What is wrong with the variables of a run, one sentence each; empty when nothing is.
 
@@ -134,7 +150,7 @@ def problems(values: Dict[str, Any], extra: Iterable[str], roles: Iterable[str])
     own parameters.
     """
     known = NAMES | set(roles)
-    found: List[str] = []
+    found: List[str] = _torn_apart(set(extra))
     for name in sorted(set(extra)):
         if name in known or name.startswith("ansible_"):
             continue

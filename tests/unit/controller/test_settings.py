@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible.parsing.splitter import parse_kv
 
 from streamdiag.controller.settings import NAMES, problems, role_parameters, slips
 
@@ -22,6 +23,21 @@ MISSPELT = {
     "probe_case": "probe_cases",
     "compare_forced": "compare_force",
 }
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("audit_set=--max-num-seqs 4", "audit_set='--max-num-seqs 4'"),
+        ("audit_environment=A=1 B=2", "B apart from audit_environment"),
+    ],
+)
+def test_a_value_that_ansible_has_split_is_refused(given, advice):
+    """What a shell makes of ``-e audit_set='--max-num-seqs 4'``."""
+    (found,) = problems({}, parse_kv(given), [])
+    assert advice in found and "quotes inside" in found
+    name, _, value = given.partition("=")
+    assert problems({}, parse_kv(f"{name}='{value}'"), []) == []
 
 
 @pytest.mark.parametrize(("given", "meant"), MISSPELT.items())
