@@ -16,6 +16,7 @@ COMMANDS = {
     "make setup": "ci",
     "make demo": "here",
     "make lint": "ci",
+    "make texts": "ci",
     "make test": "ci",
     "make test-codex": "ci",
     "make test-browser": "ci",
