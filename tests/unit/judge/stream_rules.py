@@ -75,6 +75,8 @@ CALL_OPEN = stalled("tools", 12.0, call_events(end=""), canary=ANSWERED, samples
 MUTE = stream(events=text_events(start=20.0))
 GZIP = public("gzip", [dict(e, t=3.0 + 0.0002 * n) for n, e in enumerate(text_events(deltas=60))])
 FLOWING = stream("simple", text_events(deltas=60))
+#: In the middle of it nothing moved for 4 s, as on a machine with too much to do.
+PAUSED = stream("simple", [dict(e, t=e["t"] + (4.0 if n > 30 else 0.0)) for n, e in enumerate(text_events(deltas=60))])
 INVALID = [*preamble(), event(0.3, "response.error", error={"message": "An event failed validation."})]
 
 
@@ -245,6 +247,7 @@ STREAM_RULES = {
     "buffering: one by one": (bundle(FLOWING), "server_buffering", "ruled_out"),
     "buffering: too few events": (bundle(stalled()), "server_buffering", "not_tested"),
     "proxy holds: for gzip": (bundle(FLOWING, public(), GZIP), "proxy_buffering", "confirmed"),
+    "proxy holds: or everything paused": (bundle(PAUSED, public(), GZIP), "proxy_buffering", "possible"),
     "proxy holds: for good": (
         bundle(FLOWING, {**stalled("public", 30.0, how="deadline", canary=ANSWERED), "variant": ""}),
         "proxy_buffering",

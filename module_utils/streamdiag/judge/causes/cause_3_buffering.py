@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Tuple
 
 from ...words import NOTHING, Words, as_words, joined, say, template
-from ..arrival import HELD_BACK, compare_arrival
+from ..arrival import FLOWING, HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
 from ..streams import ENDED, how_it_ended
 from ..witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
@@ -113,6 +113,12 @@ def proxy_buffering(facts: Facts) -> Claim:
     if sent.stalled and not engine_lives(facts, sent):
         reason = say("{seen}; but nothing shows that the engine made its tokens", seen=words)
         return Claim(POSSIBLE, reason, about=about)
+    pause = _longest_pause(facts)
+    if sent.completed and sent.stream["end"]["t"] <= pause:
+        reason = say(
+            "{seen}; but a stream that flowed paused for {pause:.1f} s, so this may be a pause", seen=words, pause=pause
+        )
+        return Claim(POSSIBLE, reason, about=about)
     who = say("clients that accept gzip") if all("gzip" in name for name in about) else say("every client")
     summary = say(
         "What stands before the server on {host} holds its streams back for {who}: {seen}",
@@ -121,6 +127,12 @@ def proxy_buffering(facts: Facts) -> Claim:
         seen=words,
     )
     return Claim(CONFIRMED, words, summary, about=about)
+
+
+def _longest_pause(facts: Facts) -> float:
+    """Seconds for which a stream stood that nothing held back, as on a machine with too much to do."""
+    flowing = [s.arrival for s in facts.everything_sent if s.completed and s.arrival.pattern in FLOWING]
+    return max((arrival.longest_pause for arrival in flowing), default=0.0)
 
 
 def _through_the_proxy(facts: Facts) -> List[StreamFacts]:
