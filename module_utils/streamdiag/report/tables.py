@@ -15,7 +15,7 @@ from .markdown import NOTHING
 #: From how many characters on a value is prose.
 LONG = 28
 #: How many columns a table with prose has that is shown row by row on a phone: two fit, and many are mostly numbers.
-ROW_BY_ROW = (3, 4)
+ROW_BY_ROW = (3, 4, 5)
 #: Signs of a row's status, as the template writes them in its first cell, that give the row a colour.
 COLOURS = {"❌": "fail", "💥": "fail", "⚠": "warn"}
 
