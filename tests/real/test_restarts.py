@@ -107,7 +107,8 @@ def test_a_stalled_server_can_be_restarted(put_right: hosts.Host) -> None:
     host, server = put_right, hosts.Server(put_right)
     server.configure(service={"TimeoutStopSec": "5"}, name="90-stop")
     try:
-        with clients(host, 1, LONG):
+        # Paced: once the server is back, its client would else leave the machine's cores no room for anything.
+        with faults.inject(host, "paced=5"), clients(host, 1, LONG):
             time.sleep(3)
             server.engine_core().signal(signal.SIGSTOP)
             run = restart(host, "off", "-e", "service_wait=0")

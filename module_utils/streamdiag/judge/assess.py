@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterable, List
 
 from ..bundle import stream_name
@@ -22,6 +23,8 @@ from .unfinished import notes
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
 #: Causes by which a stream that was given up would have come to its end.
 _LATE = frozenset({"slow_generation", "client_timeout"})
+#: Ansible's words for a host that was reached, and whose sudo was not.
+_PRIVILEGES = re.compile(r"privilege|become|sudo", re.IGNORECASE)
 
 
 def assess(bundle: Bundle) -> Result:
@@ -94,7 +97,9 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
         summary = say("{host} could not be reached: {reason}", host=host, reason=" ".join(unreachable.split()))
-        ping = f"ansible {fields['inventory']}{fields['host']} -m ansible.builtin.ping"
+        # Where it was sudo that did not answer, a ping without it would succeed.
+        become = "-b " if _PRIVILEGES.search(unreachable) else ""
+        ping = f"ansible {fields['inventory']}{fields['host']} {become}-m ansible.builtin.ping"
         step = say("Try it by hand:\n$ {command}", command=ping)
         return _plain("unreachable", summary, step)
     errors = facts.run.get("errors", [])

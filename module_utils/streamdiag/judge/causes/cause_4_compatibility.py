@@ -108,7 +108,8 @@ RULES = (
         ("symptom-silence", "step-1", "step-3", "fix-2"),
         ("symptom-silence",),
         template(
-            "{compat_proof}Switch it off, as the operator's checklist says:\n{compat_off}\nand back:\n{compat_default}"
+            "{compat_proof}Switch it off, which restarts the server:\n{compat_off}\n"
+            "To take that back later:\n{compat_default}"
         ),
     ),
 )

@@ -73,7 +73,10 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
     start = f"{as_root}.systemd_service -a 'name={unit} state=started'"
     restart = f"{as_root}.systemd_service -a 'name={unit} state=restarted'"
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
-    resume = f"{as_root}.command -a 'kill -CONT {stopped}'"
+    going_on = say(
+        "Let what is stopped go on:\n{command}\nOnly if the streams stay silent then: ",
+        command=f"{as_root}.command -a 'kill -CONT {stopped}'",
+    )
     return {
         "host": shlex.quote(host),
         "inventory": inventory,
@@ -84,7 +87,7 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
         "compat_proof": "" if tried else say("Prove it: before, without it, and back:\n$ {command}\n", command=proof),
         "compat_off": f"$ {restart_command(facts, 'off')}",
         "compat_default": f"$ {restart_command(facts, 'default')}",
-        "resume": say("Let what is stopped go on:\n{command}\n", command=resume) if stopped else "",
+        "resume": going_on if stopped else "",
     }
 
 
