@@ -38,8 +38,10 @@ LIMITS = Limits(EXCERPT_LIMIT, EXCERPT_LIMIT, LINE_LIMIT, 40)
 NOTHING = "-"
 
 # What GFM gives a meaning inside a line: escapes, code, emphasis, links, HTML, tables, math, mentions, bare URLs.
-# A "_" between letters is plain (GFM, 6.2), and names are full of them.
-_SPECIAL = re.compile(r"([\\`*\[\]<>|~$&@#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|:(?=[a-z0-9_+-]+:))")
+# A "_" between letters is plain (GFM, 6.2), and names are full of them; no emoji is called by two digits, as in times.
+_SPECIAL = re.compile(
+    r"([\\`*\[\]<>|~$&@#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|:(?![0-9]{2}:)(?=[a-z0-9_+-]+:))"
+)
 # What makes a list, a rule or a heading of a line that it begins.
 _LEADING = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$)))?((?<!\d)[-+=]|(?<=\d)[.)])")
 # An unfinished one is left to be marked: it must not take the text behind it along.
