@@ -17,7 +17,7 @@ from streamdiag.bundle import repeat_file
 from streamdiag.judge.assess import assess
 from streamdiag.judge.causes import ORDER
 from streamdiag.store import Bundle, NotABundle, load, to_json, write_part
-from tests.unit.judge.bundles import EXPECTED, REAL, bundle, fresh, real, refused, stalled, truncated
+from tests.unit.judge.bundles import EXPECTED, REAL, bundle, fresh, nothing_sent, real, refused, run, stalled, truncated
 from tests.unit.judge.test_causes import RULES
 
 STATUSES = {"healthy", "degraded", "broken", "unreachable", "inconclusive"}
@@ -295,3 +295,16 @@ def test_a_folder_without_a_bundle_is_refused_in_clear_words(tmp_path):
     (evidence / "run.json").write_text("[1, 2]", encoding="utf-8")
     with pytest.raises(NotABundle):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ping"),
+    [
+        ("Timeout (12s) waiting for privilege escalation prompt", "-b -m ansible.builtin.ping"),
+        ("ssh: connect to host gpu43 port 22: No route to host", "gpu43 -m ansible.builtin.ping"),
+    ],
+)
+def test_who_was_not_reached_is_tried_in_the_same_way(reason, ping):
+    """Where sudo did not answer, a ping without it would succeed and say nothing."""
+    verdict = assess(nothing_sent(run=run(unreachable=reason, host="gpu43")))["verdict"]
+    assert verdict["status"] == "unreachable" and verdict["next_step"].endswith(ping)

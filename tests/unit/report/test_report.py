@@ -274,6 +274,7 @@ def test_the_first_screen_names_cause_and_next_step(condition):
     screen = "\n".join(text.splitlines()[:40])
     shown = _shown(screen)
     assert " ".join(verdict["summary"].split()) in shown
+    assert f"Seen {result['started_at']} to {result['finished_at']}" in shown
     if verdict["primary_cause"]:
         assert f"`{verdict['primary_cause']}`" in screen
     for line in verdict["next_step"].splitlines():
