@@ -106,11 +106,11 @@ seen:
   elements: dict
   returned: always
 not_sent:
-  description: Those of O(cases) that could not add knowledge, each with the reason.
+  description: Those of O(cases) that could not add knowledge, each with the C(reason), and C(said), how that was made.
   type: dict
   returned: always
 needless:
-  description: Further cases that cannot add knowledge any more, each with the reason.
+  description: Further cases that cannot add knowledge any more, like RV(not_sent).
   type: dict
   returned: always
 progress:
@@ -147,6 +147,7 @@ def main() -> None:
     from ansible.module_utils.streamdiag.host.probe import Server, run_case
     from ansible.module_utils.streamdiag.host.redact import Redactor
     from ansible.module_utils.streamdiag.host.watch import parse_deadlines
+    from ansible.module_utils.streamdiag.words import as_said, with_said
 
     given = module.params
     try:
@@ -156,7 +157,7 @@ def main() -> None:
     server = Server(given["base_url"], given["model"], given["api_key"], given["processes"], given["counters_url"])
     redactor = Redactor()
     redactor.learn(given["api_key"])
-    streams, seen = [], given["seen"]
+    streams, seen = [], as_said(given["seen"])
     not_sent = {}
     again = given["repeat"] > 1
     for case in given["cases"]:
@@ -165,17 +166,17 @@ def main() -> None:
             not_sent[case] = reason
             continue
         for variant in given["variants"]:
-            stream = run_case(case, server, deadlines, variant)
-            streams.append(redactor.tree(stream))
-            seen = [*seen, see(stream)]
+            stream = redactor.tree(run_case(case, server, deadlines, variant))
+            streams.append(stream)
+            seen = [*seen, see(as_said(stream))]
     names = [stream_name(stream) for stream in streams]
     module.exit_json(
         changed=False,
         streams=streams,
         files=[repeat_file(given["repeat"], name) if again else stream_file(name) for name in names],
-        seen=seen,
-        not_sent=not_sent,
-        needless=needless(seen, given["public"]),
+        seen=with_said(seen),
+        not_sent=with_said({case: {"reason": why} for case, why in not_sent.items()}),
+        needless=with_said({case: {"reason": why} for case, why in needless(seen, given["public"]).items()}),
         progress="\n".join((f"repeat {given['repeat']}, " if again else "") + describe_stream(s) for s in streams),
     )
 

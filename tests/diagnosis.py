@@ -39,7 +39,8 @@ from streamdiag.host.target import Wanted, read_target
 from streamdiag.host.watch import Deadlines
 from streamdiag.judge.assess import assess
 from streamdiag.judge.result import Result
-from streamdiag.store import load, write_part
+from streamdiag.store import load, skipped_parts, write_part
+from streamdiag.words import as_said, with_said
 
 #: The clients that the case public plays, from the host and from the controller.
 VARIANTS = ("", "gzip", "controller", "controller-gzip")
@@ -157,7 +158,7 @@ def diagnose(
         "started_at": "2026-01-01T00:00:00Z",
         "finished_at": "2026-01-01T00:01:00Z",
         "tool_version": "test",
-        "skipped_cases": skipped,
+        **skipped_parts(with_said({case: {"reason": why} for case, why in skipped.items()})),
         "settings": settings or {},
         "unreachable": "",
         "errors": [],
@@ -172,6 +173,8 @@ def _send(
     """Send what is worth sending, as the role ``probe`` does. Returns the cases that were not sent, and why."""
     server = Server(base_url, target["model"], api_key, target["processes"].get("processes", []))
     public = server._replace(base_url=target["public_url"], counters_url=base_url)
+    redactor = Redactor()
+    redactor.learn(api_key)
     seen: list[Seen] = []
     skipped: dict[str, str] = {}
     for case in cases:
@@ -180,9 +183,9 @@ def _send(
             skipped[case] = reason
             continue
         for variant in VARIANTS if case == "public" else ("",):
-            stream = run_case(case, public if case == "public" else server, deadlines, variant)
+            stream = redactor.tree(run_case(case, public if case == "public" else server, deadlines, variant))
             write_part(folder, stream_file(stream_name(stream)), stream)
-            seen.append(see(stream))
+            seen.append(see(as_said(stream)))
     if any(one["stalled"] for one in seen):
         _look_closer(server, folder)
     return skipped

@@ -49,9 +49,7 @@ def messages() -> Dict[str, List[str]]:
 
 def _found() -> Iterator[Tuple[str, str]]:
     """File and text, for each place that says one."""
-    code = [
-        (path, of_python, IN_CODE) for wing in ("judge", "compare", "report") for path in CODE.glob(f"{wing}/**/*.py")
-    ]
+    code = [(path, of_python, IN_CODE) for path in CODE.glob("**/*.py")]
     templates = [(path, "jinja2.ext:babel_extract", IN_TEMPLATES) for path in (ROLE / "templates").glob("*.j2")]
     for path, method, marks in (*code, *templates):
         options = {"silent": "false", "encoding": "utf-8"}

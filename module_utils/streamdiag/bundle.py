@@ -2,7 +2,8 @@
 
 A bundle is a folder of JSON files, one per source, each with one of the shapes below. They are
 ``TypedDict``s because evidence *is* JSON: nothing is converted on the way from the host to a
-verdict, so a stored bundle judges exactly like a fresh one. Runs on Python 3.8.
+verdict, so a stored bundle judges exactly like a fresh one. An object may have ``said``, which tells how sentences
+in it were made, so that a report can say them in another language (words.with_said). Runs on Python 3.8.
 
 Units: ``t`` and ``t_*`` are seconds since the start of the stream they belong to (monotonic clock);
 ``at`` is seconds since the epoch (wall clock, UTC); ``cpu`` is seconds of CPU time; ``*_bytes`` are bytes.
@@ -384,6 +385,7 @@ class Run(TypedDict, total=False):
     inventories: List[str]  # as given to Ansible, for commands to paste
     settings: Dict[str, Any]
     skipped_cases: Dict[str, str]  # case -> why it was not sent
+    skipped_said: Dict[str, Any]  # case -> how that was made, see words.put_together
     unreachable: str  # ssh's own words; "" when reached
     errors: List[Dict[str, str]]  # step, message: where the tool itself could not do its work
 

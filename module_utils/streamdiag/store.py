@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Tuple, cast
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, cast
 
 from .bundle import (
     BUNDLE_VERSION,
@@ -27,6 +27,7 @@ from .bundle import (
     Target,
     stream_file,
 )
+from .words import SAID, as_said, made_of, say
 
 EVIDENCE = "evidence"
 #: A part that names no version has this one.
@@ -83,7 +84,7 @@ def write_part(folder: Path, name: str, part: Any) -> None:
 def _interrupted(folder: Path) -> Run:
     """The controller's part of a run that was interrupted before it was written; names are those of the folders."""
     folder = folder.resolve()
-    error = {"step": "run", "message": "the run was interrupted; what it had gathered by then is judged"}
+    error = {"step": "run", "message": say("the run was interrupted; what it had gathered by then is judged")}
     return Run(
         bundle_version=BUNDLE_VERSION,
         run_id=folder.parent.name,
@@ -95,6 +96,20 @@ def _interrupted(folder: Path) -> Run:
         unreachable="",
         errors=[error],
     )
+
+
+def skipped_parts(skipped: Mapping[str, Mapping[str, Any]]) -> Run:
+    """Of a Run, which cases were not sent. ``skipped``: case -> ``reason`` and ``said``, as the probe returned it."""
+    return Run(
+        skipped_cases={case: one["reason"] for case, one in skipped.items()},
+        skipped_said={case: one[SAID]["reason"] for case, one in skipped.items() if SAID in one},
+    )
+
+
+def _skipped_as_said(run: Run) -> Run:
+    """``run`` with the reasons why cases were skipped as they are said."""
+    told = run.get("skipped_said", {})
+    return {**run, "skipped_cases": {c: made_of(told.get(c), why) for c, why in run.get("skipped_cases", {}).items()}}
 
 
 def _check_version(path: Path, version: Any) -> None:
@@ -125,11 +140,11 @@ def load(folder: Path) -> Bundle:
         if not isinstance(part, dict):
             raise NotABundle(f"{path} is not a part of a bundle: it holds no JSON object")
         _check_version(path, part.get("bundle_version", FIRST_VERSION))
-        parts[path.name] = part
+        parts[path.name] = as_said(part)
         digests[f"{EVIDENCE}/{path.name}"] = hashlib.sha256(raw).hexdigest()
     if not parts:
         raise NotABundle(f"{evidence} holds no evidence: {folder} is not the folder of one host's run")
-    parts.setdefault(RUN, _interrupted(folder))
+    parts[RUN] = _skipped_as_said(parts.get(RUN) or _interrupted(folder))
     prefix, suffix = stream_file("|").split("|")
     streams = {
         name[len(prefix) : -len(suffix)]: cast(Stream, part)

@@ -17,7 +17,7 @@ from ..judge.result import Verdict
 from ..report.schemas import NotAsPublished
 from ..report.terminal import announcement, failures
 from ..report.write import REPORT, style, write_report
-from ..store import NotABundle, load, write_part
+from ..store import NotABundle, load, skipped_parts, write_part
 from .folders import explain
 
 
@@ -84,4 +84,11 @@ def _report_host(work: tuple[str, Optional[Dict[str, Any]], Order]) -> Reported:
 def _end(folder: Path, run: Dict[str, Any]) -> None:
     """The gathering is over."""
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_part(folder, RUN, dict(run, bundle_version=BUNDLE_VERSION, finished_at=finished, tool_version=__version__))
+    ended = dict(
+        run,
+        **skipped_parts(run.get("skipped_cases", {})),
+        bundle_version=BUNDLE_VERSION,
+        finished_at=finished,
+        tool_version=__version__,
+    )
+    write_part(folder, RUN, ended)

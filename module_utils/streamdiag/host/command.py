@@ -15,9 +15,13 @@ import subprocess
 import time
 from typing import IO, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from ..words import say
+
 #: A login without a profile (ssh, sudo) can lack these, and nvidia-smi or journalctl with them.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+#: Stands for the words of a program that said nothing.
+SILENT = say("no words")
 _POLL_SECONDS = 0.2
 _KILL_WAIT_SECONDS = 0.5
 

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional
 import httpx
 
 from ..bundle import Endpoint, Metrics
+from ..words import joined, say
 from .client import trust_store
 from .greeting import read_greeting
 from .metrics import parse_metrics
@@ -71,13 +72,14 @@ def get_all(base_url: str, api_key: str = "") -> Dict[str, Endpoint]:
     if health["state"] != "ok" and not health["reason"].startswith("Connect"):
         greeting = read_greeting(base_url)
         if greeting:
-            health["reason"] += f"; it greets with {greeting!r}, so it is no HTTP server"
+            greets = say("it greets with {greeting!r}, so it is no HTTP server", greeting=greeting)
+            health["reason"] = joined("; ", (health["reason"], greets))
     found = {PATHS[0]: health}
     for path in PATHS[1:]:
         if health["state"] == "ok":
             found[path] = get(base_url, path, api_key)
         else:
-            reason = "not asked, because {} failed: {}".format(PATHS[0], health["reason"])
+            reason = say("not asked, because {path} failed: {reason}", path=PATHS[0], reason=health["reason"])
             found[path] = Endpoint(state="failed", reason=reason, path=path, http_status=None, seconds=0.0, body="")
     return found
 
@@ -95,11 +97,16 @@ def metrics_after(endpoints: Dict[str, Endpoint], base_url: str, api_key: str) -
     """``/metrics``, unless ``/health`` has just been asked in vain."""
     health = endpoints[PATHS[0]]
     if health["state"] != "ok":
-        return Metrics(t=0.0, state="failed", reason=f"not asked, because {PATHS[0]} failed")
+        return Metrics(t=0.0, state="failed", reason=say("not asked, because {path} failed", path=PATHS[0]))
     return get_metrics(base_url, 0.0, api_key)
 
 
 def describe(error: Exception) -> str:
-    """An exception in the words of its class and its own: ``ConnectError: [Errno 111] Connection refused``."""
+    """An exception in the words of its class and its own: ``ConnectError: [Errno 111] Connection refused``.
+
+    A deadline of ours has a sentence instead.
+    """
+    if isinstance(error, DeadlinePassed):
+        return error.reason
     text = str(error).strip()[:300]  # a parser quotes what it could not read, however long that is
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

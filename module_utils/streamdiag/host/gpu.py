@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from ..bundle import Gpu, Gpus
+from ..words import say
 from . import command
 
 _MAX_BYTES = 8 * 1024 * 1024
@@ -24,12 +25,11 @@ def read_gpus(timeout: float) -> Gpus:
     """All GPUs that nvidia-smi sees. ``timeout`` in seconds. ``reason`` carries nvidia-smi's own words."""
     result = command.run(["nvidia-smi", "-q", "-x"], timeout, _MAX_BYTES)
     if result.missing:
-        return Gpus(state="absent", reason="no nvidia-smi on this host", driver_version="", gpus=[])
+        return Gpus(state="absent", reason=say("no nvidia-smi on this host"), driver_version="", gpus=[])
     if result.timed_out:
-        reason = f"nvidia-smi did not answer within {timeout:g} s"
-        if result.stuck:
-            reason += " and cannot be killed: it sleeps in the kernel driver"
-        return Gpus(state="failed", reason=reason, driver_version="", gpus=[])
+        late = say("nvidia-smi did not answer within {seconds:g} s", seconds=timeout)
+        stuck = say("{late} and cannot be killed: it sleeps in the kernel driver", late=late)
+        return Gpus(state="failed", reason=stuck if result.stuck else late, driver_version="", gpus=[])
     gpus = parse_xml(result.stdout)
     words = " ".join((result.stderr + " " + result.stdout[: _xml_start(result.stdout)]).split())[:400]
     if result.rc == 0 and gpus["state"] == "ok":
@@ -37,10 +37,11 @@ def read_gpus(timeout: float) -> Gpus:
         return _with_lost(gpus, words)
     if gpus["gpus"]:  # the others still answer: what they say is worth having
         gpus["state"] = "ok"
-        gpus["reason"] = words or gpus["reason"] or f"nvidia-smi ended with code {result.rc}"
+        gpus["reason"] = words or gpus["reason"] or say("nvidia-smi ended with code {code}", code=result.rc)
         return _with_lost(gpus, words)
     denied = result.rc == 4 or "insufficient permissions" in words.lower()
-    reason = words or gpus["reason"] or f"nvidia-smi ended with code {result.rc} and said nothing"
+    silent = say("nvidia-smi ended with code {code} and said nothing", code=result.rc)
+    reason = words or gpus["reason"] or silent
     return _with_lost(Gpus(state="denied" if denied else "failed", reason=reason, driver_version="", gpus=[]), words)
 
 
@@ -49,12 +50,12 @@ def parse_xml(text: str) -> Gpus:
     try:
         log = _parse(text[_xml_start(text) :])
     except (expat.ExpatError, _Unsafe) as error:
-        reason = f"nvidia-smi printed no whole XML: {error}"
+        reason = say("nvidia-smi printed no whole XML: {error}", error=str(error))
         return Gpus(state="failed", reason=reason, driver_version="", gpus=[])
     gpus = [_gpu(index, element) for index, element in enumerate(log.iter("gpu"))]
     driver = _known(log, "driver_version") or ""
     if not gpus:
-        return Gpus(state="failed", reason="nvidia-smi shows no GPU", driver_version=driver, gpus=[])
+        return Gpus(state="failed", reason=say("nvidia-smi shows no GPU"), driver_version=driver, gpus=[])
     return Gpus(state="ok", reason="", driver_version=driver, gpus=gpus)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from ..bundle import Log, LogLine
+from ..words import say, template
 from . import command
 from . import unit as systemd
 from .process import user_name
@@ -35,7 +36,7 @@ def read_unit_log(unit: str, since: float, max_lines: int, max_bytes: int, journ
     Beyond ``max_lines`` or ``max_bytes`` of text the newest are kept, and ``dropped`` counts the others.
     """
     if not systemd.is_unit_name(unit):
-        return Log(state="absent", reason=f"{unit!r} is not a unit name", since=since, lines=[], dropped=0)
+        return Log(state="absent", reason=systemd.no_name(unit), since=since, lines=[], dropped=0)
     return _read(["--unit=" + systemd.full_name(unit)], since, max_lines, max_bytes, journals)
 
 
@@ -46,7 +47,7 @@ def read_kernel_log(since: float, max_lines: int, max_bytes: int, journals: Sequ
         ever = command.run(["journalctl", "--no-pager", "-n", "1", "-o", "cat", "_TRANSPORT=kernel"], _TIMEOUT)
         if ever.rc == 0 and not _entries(ever.stdout):
             log["state"] = "absent"
-            log["reason"] = "this host's journal holds no kernel messages at all (a container?)"
+            log["reason"] = say("this host's journal holds no kernel messages at all (a container?)")
     return log
 
 
@@ -95,7 +96,8 @@ def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, jour
             return log
     if result.truncated:
         entries = entries[:-1]  # the last one is cut in the middle
-        log["reason"] = f"more than {_READ_BYTES >> 20} MiB of log: 'dropped' counts only what was read"
+        much = _READ_BYTES >> 20
+        log["reason"] = say("more than {size} MiB of log: 'dropped' counts only what was read", size=much)
     size = 0
     for at, entry in enumerate(entries):
         line = parse_entry(entry)
@@ -113,23 +115,25 @@ def _read(matches: List[str], since: float, max_lines: int, max_bytes: int, jour
 def _trouble(result: command.Result, any_entries: bool, journals: Sequence[Path]) -> Optional[List[str]]:
     """``[state, reason]`` when the answer is not the whole truth, else ``None``."""
     if result.missing:
-        return ["absent", "no journalctl on this host: it has no journald"]
+        return ["absent", say("no journalctl on this host: it has no journald")]
     if result.timed_out:
-        return ["failed", f"journalctl did not answer within {_TIMEOUT:.0f} s"]
+        return ["failed", say("journalctl did not answer within {seconds:.0f} s", seconds=_TIMEOUT)]
     hidden = bool(_HINT.search(result.stderr)) or not _readable(journals)
     if hidden and any_entries:
-        return ["ok", f"only messages of {user_name()}'s own processes: {_no_access()}"]
+        own = say("only messages of {user}'s own processes: {why}", user=user_name(), why=_no_access())
+        return ["ok", own]
     if hidden:
         return ["denied", _no_access()]
     if "No journal files were found" in result.stderr:
-        return ["absent", "no journal files on this host: journald does not run, or stores nothing"]
+        return ["absent", say("no journal files on this host: journald does not run, or stores nothing")]
     if result.rc != 0 and not result.truncated:
-        return ["failed", "journalctl: " + (result.words() or "no words")]
+        return ["failed", say("journalctl: {words}", words=result.words() or command.SILENT)]
     return None
 
 
 def _no_access() -> str:
-    return f"journal not readable as {user_name()}: not root, not in group systemd-journal or adm"
+    refused = template("journal not readable as {user}: not root, not in group {journal} or {adm}")
+    return say(refused, user=user_name(), journal="systemd-journal", adm="adm")
 
 
 def _readable(journals: Sequence[Path]) -> bool:

@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 from ..bundle import BUNDLE_VERSION, Journal, Log, Machine, Unit
+from ..words import say
 from .endpoints import get_all, metrics_after
 from .gpu import read_gpus
 from .journal import read_kernel_log, read_unit_log
@@ -56,7 +57,7 @@ def read_machine(unit_name: str, base_url: str, api_key: str, since: float, beco
     journal = Journal(
         unit=read_unit_log(unit["name"], since, LOG_LINES, LOG_BYTES)
         if unit["state"] == "ok"
-        else Log(state="absent", reason=f"{unit['reason']}: the server's log is elsewhere", lines=[]),
+        else Log(state="absent", reason=say("{why}: the server's log is elsewhere", why=unit["reason"]), lines=[]),
         kernel=read_kernel_log(since, LOG_LINES, LOG_BYTES),
     )
     clean = redactor.tree({"machine": machine, "journal": journal})

@@ -11,6 +11,7 @@ from typing import Dict, List, TypedDict
 
 from ..bundle import Stream
 from ..responses import FAILED, is_streaming, progressed, terminal_name
+from ..words import say
 from .standstill import IN_QUEUE
 
 #: The order in which cases are sent.
@@ -58,15 +59,15 @@ def settles(stream: Stream) -> str:
     """Why no further case could add knowledge, or ``""``."""
     end, status, case = stream["end"], stream["http_status"], stream["case"]
     if status is None and end["how"] != "stopped":
-        return "no answer to the case {}: {}".format(case, end["reason"])
+        return say("no answer to the case {case}: {reason}", case=case, reason=end["reason"])
     if status in (401, 403, 404):
-        return f"the server rejects requests with HTTP {status}, whatever they ask"
+        return say("the server rejects requests with HTTP {status}, whatever they ask", status=status)
     if is_whole(stream):
         return ""
     if end["how"] == "stopped" and (end["reason"].startswith(IN_QUEUE) or not _engine_answered_canary(stream)):
-        return "the case {} stalled: {}".format(case, end["reason"])
+        return say("the case {case} stalled: {reason}", case=case, reason=end["reason"])
     if case == "chat" and end["how"] == "deadline" and not progressed(stream):
-        return "chat stalls like the stream before it: {}".format(end["reason"])
+        return say("chat stalls like the stream before it: {reason}", reason=end["reason"])
     return ""
 
 
@@ -84,7 +85,7 @@ def needless(seen: List[Seen], public: bool) -> Dict[str, str]:
     by_case = {one["case"]: one for one in seen}
     settled = next((one["settled"] for one in seen if one["settled"]), "")
     spent = sum(one["seconds"] for one in seen)
-    late = f"the streams before it took {spent:.0f} s" if spent > ENOUGH else ""
+    late = say("the streams before it took {seconds:.0f} s", seconds=spent) if spent > ENOUGH else ""
     found: Dict[str, str] = {}
     for case in ORDER:
         if case not in by_case:
@@ -99,21 +100,21 @@ def _why_not(case: str, seen: Dict[str, Seen], public: bool) -> str:
     """Why ``case`` cannot add knowledge; ``""`` also while it is not known yet."""
     simple, tools, reasoning, codex = (seen.get(name) for name in ("simple", "tools", "reasoning", "codex"))
     if case == "public" and not public:
-        return "no public URL was given (vllm_public_url)"
+        return say("no public URL was given (vllm_public_url)")
     if simple is None or case == "simple":
         return ""
     if case in ("chat", "nonstream"):
-        return "simple came whole, so there are no layers to tell apart" if simple["whole"] else ""
+        return say("simple came whole, so there are no layers to tell apart") if simple["whole"] else ""
     if not simple["whole"]:
-        return "simple fails without it, so it is not what breaks the stream"
+        return say("simple fails without it, so it is not what breaks the stream")
     if case == "codex" and tools is not None and not tools["whole"]:
-        return "tools fails already, and codex has tools too"
+        return say("tools fails already, and codex has tools too")
     if case == "codex" and reasoning is not None and not reasoning["whole"]:
-        return "reasoning fails already, and codex reasons too"
+        return say("reasoning fails already, and codex reasons too")
     if case == "padded" and codex is not None and codex["whole"]:
-        return "codex came whole, so size breaks nothing"
+        return say("codex came whole, so size breaks nothing")
     if case == "padded" and codex is None and _why_not("codex", seen, public):
-        return "codex is not sent, so there is nothing to compare it with"
+        return say("codex is not sent, so there is nothing to compare it with")
     if case == "tool_turn" and tools is not None and tools["refused"]:
-        return "the server refuses tools"
+        return say("the server refuses tools")
     return ""

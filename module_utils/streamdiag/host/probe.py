@@ -14,6 +14,7 @@ import httpx
 
 from ..bundle import BUNDLE_VERSION, End, Event, Piece, Process, Stream
 from ..responses import cut_in_thought, is_heartbeat, is_streaming, name_of, progressed, terminals
+from ..words import say
 from .cases import CASES, Case, find_case
 from .client import trust_store
 from .endpoints import authorization, describe
@@ -37,7 +38,7 @@ BODY_LIMIT = 16 * 1024
 ANSWER_LIMIT = 64 * 1024
 #: A thought is given more room only where that takes no longer than this, in seconds.
 THINKING_SECONDS = 25.0
-_ENDED_BESIDE = "the stream it was sent beside has ended"
+_ENDED_BESIDE = say("the stream it was sent beside has ended")
 #: Answers by which a server refuses the form of a request, so that another form is worth a try.
 REFUSED_FORMS = frozenset({400, 422, 501})
 
@@ -192,7 +193,8 @@ def _new_stream(case: Case, body: Dict[str, Any], server: Server, deadlines: Dea
 
 def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, stream: Stream) -> None:
     """Send the request and fill ``stream`` with what comes, whatever happens; sets ``stream["end"]``."""
-    how, deadline, reason = "broken", "", ""
+    how, deadline = "broken", ""
+    reason: str = ""
     stream["reads"] = watch.reads
     try:
         with httpx.Client(transport=WatchedTransport(watch), verify=trust_store(), trust_env=False) as client:
@@ -211,9 +213,9 @@ def _exchange(case: Case, body: Dict[str, Any], server: Server, watch: Watch, st
                     _read_body(response, stream)
             finally:
                 response.close()
-        how, reason = "closed", "the server ended the answer"
+        how, reason = "closed", say("the server ended the answer")
     except DeadlinePassed as passed:
-        how, deadline, reason = "deadline", passed.name, str(passed)
+        how, deadline, reason = "deadline", passed.name, passed.reason
     except Stopped as stopped:
         how, reason = "stopped", stopped.reason
     except (httpx.ConnectTimeout, httpcore.ConnectTimeout) as error:

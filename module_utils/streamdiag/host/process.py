@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..bundle import Process, Processes, Source
+from ..words import say, template
 from . import flags
 
+NO_PROCESS = say("the unit has no running process")
 _PROC = Path("/proc")
 _ARGV_BYTES = 65536
 _ENVIRON_BYTES = 1024 * 1024
@@ -54,15 +56,15 @@ def read_processes(main_pid: int, control_group: str, proc: Path = _PROC) -> Pro
     except OSError as error:
         return Processes(state="absent", reason=f"{proc}: {error.strerror}", processes=[])
     if main_pid <= 0 and not control_group:
-        return Processes(state="absent", reason="the unit has no running process", processes=[])
+        return Processes(state="absent", reason=NO_PROCESS, processes=[])
     stats = {pid: stat for pid in pids for stat in [_stat(pid, proc)] if stat is not None}
     members = _members(stats, main_pid, control_group, proc)
     if members:
         return Processes(state="ok", reason="", processes=_describe(members, stats, main_pid, proc))
     if hides_others(proc):
         return Processes(state="denied", reason=_hidden_from(proc), processes=[])
-    reason = f"the unit's main process {main_pid} is gone" if main_pid > 0 else "the unit has no running process"
-    return Processes(state="absent", reason=reason, processes=[])
+    gone = say("the unit's main process {pid} is gone", pid=main_pid)
+    return Processes(state="absent", reason=gone if main_pid > 0 else NO_PROCESS, processes=[])
 
 
 def sample(pids: Iterable[int], proc: Path = _PROC) -> List[Process]:
@@ -87,14 +89,16 @@ def read_environ(pid: int, proc: Path = _PROC) -> Tuple[Source, Dict[str, str]]:
         with open(str(proc / str(pid) / "environ"), "rb") as file:
             raw = file.read(_ENVIRON_BYTES)
     except PermissionError:
-        reason = f"environment of process {pid} not readable as {user_name()}: neither root nor its owner"
+        refused = template("environment of process {pid} not readable as {user}: neither root nor its owner")
+        reason = say(refused, pid=pid, user=user_name())
         return Source(state="denied", reason=reason), {}
     except (FileNotFoundError, ProcessLookupError):
         if hides_others(proc):
             return Source(state="denied", reason=_hidden_from(proc)), {}
-        return Source(state="absent", reason=f"process {pid} is gone"), {}
+        return Source(state="absent", reason=say("process {pid} is gone", pid=pid)), {}
     except OSError as error:
-        return Source(state="failed", reason=f"environment of process {pid}: {error.strerror}"), {}
+        reason = say("environment of process {pid}: {error}", pid=pid, error=error.strerror)
+        return Source(state="failed", reason=reason), {}
     pairs = (item.decode("utf-8", "replace").partition("=") for item in raw.split(b"\0") if b"=" in item)
     return Source(state="ok", reason=""), {name: value for name, _, value in pairs}
 
@@ -156,7 +160,8 @@ def hides_others(proc: Path = _PROC) -> bool:
 
 
 def _hidden_from(proc: Path) -> str:
-    return f"{proc} hides the processes of other users from {user_name()} (hidepid)"
+    user = user_name()
+    return say("{proc} hides the processes of other users from {user} (hidepid)", proc=str(proc), user=user)
 
 
 def _members(stats: Dict[int, _Stat], main_pid: int, control_group: str, proc: Path) -> List[int]:

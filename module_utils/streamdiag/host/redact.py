@@ -14,6 +14,8 @@ import shlex
 from typing import Any, Callable, Dict, List, Mapping, Match, Optional, Sequence, Set
 from urllib.parse import quote
 
+from ..words import truly_said, with_said
+
 PLACEHOLDER = "«redacted»"
 
 #: A learnt value shorter than this is not searched for: it would blank ordinary text.
@@ -228,13 +230,18 @@ class Redactor:
         return self._known(text)
 
     def tree(self, value: Any) -> Any:
-        """A copy of JSON data without secrets. Keys decide, then lists called ``argv`` and the like, then text."""
+        """A copy of JSON data without secrets. Keys decide, then lists called ``argv`` and the like, then text.
+
+        Its sentences tell how they were made (``words.with_said``), unless that would tell more than they do.
+        """
+        value = with_said(value)
         self._walk(value)  # learn, so that a secret is found where it stands before the place that names it
         return self._walk(value)
 
     def _walk(self, value: Any, key: str = "", beside: Sequence[str] = ()) -> Any:
         if isinstance(value, dict):
-            return {self._known(str(name)): self._walk(one, str(name), list(value)) for name, one in value.items()}
+            named = {self._known(str(name)): self._walk(one, str(name), list(value)) for name, one in value.items()}
+            return truly_said(named)
         if isinstance(value, (list, tuple)):
             if key in ("argv", "exec_start") and all(isinstance(word, str) for word in value):
                 return self.argv(value)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..bundle import Socket, Sockets
+from ..words import joined, say
 from .process import hides_others, user_name
 
 _PROC = Path("/proc")
@@ -55,29 +56,31 @@ def read_sockets(port: Optional[int], pids: Iterable[int], proc: Path = _PROC) -
     wanted = list(pids)
     rows = _rows(wanted, proc)
     if rows is None:
-        return Sockets(state="absent", reason=f"{proc}/net/tcp not readable", listening=[], connections=[])
+        return Sockets(
+            state="absent", reason=say("{path} not readable", path=f"{proc}/net/tcp"), listening=[], connections=[]
+        )
     owners, unreadable = _owners(wanted, proc)
     ours = [row for row in rows if row.state == "LISTEN" and row.inode in owners]
     on_port = [row for row in rows if row.state == "LISTEN" and row.local_port == port and row.inode not in owners]
-    reason = ""
+    reasons = []
     if unreadable and not ours:
-        reason = f"sockets of {_named(unreadable)} not readable as {user_name()}"
+        hidden = say("sockets of {processes} not readable as {user}", processes=_named(unreadable), user=user_name())
         if port is None:
-            reason += ", and no port is known"
+            reason = say("{hidden}, and no port is known", hidden=hidden)
             return Sockets(state="denied", reason=reason, listening=[], connections=[])
-        reason += f": told by port {port} alone"
+        reasons.append(say("{hidden}: told by port {port} alone", hidden=hidden, port=port))
     elif on_port and wanted:
-        reason = f"a process outside the unit listens on port {port}"
+        reasons.append(say("a process outside the unit listens on port {port}", port=port))
     listening = ours + on_port
     ports = {port} if port is not None else {row.local_port for row in listening}
     connections = [row for row in rows if row.state != "LISTEN" and row.local_port in ports]
     connections.sort(key=lambda row: row.state != "ESTABLISHED")
     if len(connections) > _MAX_CONNECTIONS:
-        cut = f"{_MAX_CONNECTIONS} of {len(connections)} connections kept"
-        reason = reason + "; " + cut if reason else cut
+        count = len(connections)
+        reasons.append(say("{kept} of {count} connections kept", kept=_MAX_CONNECTIONS, count=count))
     return Sockets(
         state="ok",
-        reason=reason,
+        reason=joined("; ", reasons),
         listening=[_socket(row, owners) for row in listening],
         connections=[_socket(row, owners) for row in connections[:_MAX_CONNECTIONS]],
     )
@@ -182,7 +185,9 @@ def _owners(pids: List[int], proc: Path) -> Tuple[Dict[int, int], Set[int]]:
 
 
 def _named(pids: Set[int]) -> str:
-    return f"process {min(pids)}" if len(pids) == 1 else f"{len(pids)} processes"
+    if len(pids) == 1:
+        return say("process {pid}", pid=min(pids))
+    return say("{count} processes", count=len(pids))
 
 
 def _socket(row: _Row, owners: Dict[int, int]) -> Socket:

@@ -15,6 +15,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..bundle import Source, Stacks, ThreadStack
+from ..words import say, template
 from . import command
 from .process import ThreadClock, user_name
 
@@ -77,23 +78,25 @@ class PySpy:
 
     def _load(self, archive_base64: str) -> Source:
         if not archive_base64:
-            return Source(state="absent", reason="py-spy did not travel: the controller's environment has none")
+            return Source(state="absent", reason=say("py-spy did not travel: the controller's environment has none"))
         try:
             program = unpack(archive_base64)
         except ImportError as error:
-            return Source(state="absent", reason=f"this host's Python cannot unpack py-spy: {error}")
+            reason = say("this host's Python cannot unpack py-spy: {error}", error=str(error))
+            return Source(state="absent", reason=reason)
         except ValueError as error:
-            return Source(state="failed", reason=f"py-spy did not arrive whole: {error}")
+            return Source(state="failed", reason=say("py-spy did not arrive whole: {error}", error=str(error)))
         foreign = wrong_machine(program, os.uname().machine)
         if foreign:
             return Source(state="absent", reason=foreign)
         if not hasattr(os, "memfd_create"):
-            return Source(state="absent", reason="this host's C library is older than glibc 2.27: no memory files")
+            old = say("this host's C library is older than glibc 2.27: no memory files")
+            return Source(state="absent", reason=old)
         try:
             self._handle = _memory_file(program)
         except OSError as error:
             state = "denied" if isinstance(error, PermissionError) else "failed"
-            return Source(state=state, reason=f"no memory file for py-spy: {error.strerror}")
+            return Source(state=state, reason=say("no memory file for py-spy: {error}", error=error.strerror))
         return self._try_out()
 
     def _try_out(self) -> Source:
@@ -103,8 +106,9 @@ class PySpy:
             return Source(state="ok", reason="")
         self.close()
         denied = result.rc is None and "Permission denied" in result.stderr
-        words = "it did not start in time" if result.timed_out else result.words(200)
-        return Source(state="denied" if denied else "failed", reason=f"py-spy cannot be run from memory: {words}")
+        why = say("it did not start in time") if result.timed_out else result.words(200)
+        reason = say("py-spy cannot be run from memory: {why}", why=why)
+        return Source(state="denied" if denied else "failed", reason=reason)
 
     def _run(self, arguments: List[str], timeout: float) -> command.Result:
         # Our own number instead of "self": the child need not inherit the descriptor.
@@ -129,10 +133,12 @@ def unpack(archive_base64: str) -> bytes:
 def wrong_machine(program: bytes, machine: str) -> str:
     """Why ``program`` cannot run on ``machine`` (uname's word), else ``""``."""
     if program[:4] != b"\x7fELF" or len(program) < 20:
-        return "the controller's py-spy is no program for Linux"
+        return say("the controller's py-spy is no program for Linux")
     number = int.from_bytes(program[18:20], "little" if program[5] == 1 else "big")
     machines = _ELF_MACHINES.get(number, (f"machine {number}",))
-    return "" if machine in machines else f"the controller's py-spy is for {machines[0]}, this host is {machine}"
+    if machine in machines:
+        return ""
+    return say("the controller's py-spy is for {its}, this host is {machine}", its=machines[0], machine=machine)
 
 
 def parse_dump(text: str) -> Stacks:
@@ -140,10 +146,10 @@ def parse_dump(text: str) -> Stacks:
     try:
         threads = [_thread(one) for one in json.loads(text)]
     except (ValueError, TypeError, AttributeError) as error:
-        return Stacks(state="failed", reason=f"py-spy printed no stacks: {error}", threads=[])
+        return Stacks(state="failed", reason=say("py-spy printed no stacks: {error}", error=str(error)), threads=[])
     threads.sort(key=lambda thread: (thread["name"] != MAIN_THREAD, thread["name"]))
     if not threads:
-        return Stacks(state="failed", reason="py-spy found no Python thread", threads=[])
+        return Stacks(state="failed", reason=say("py-spy found no Python thread"), threads=[])
     return Stacks(state="ok", reason="", threads=threads)
 
 
@@ -234,27 +240,27 @@ def _read(result: command.Result, pid: int, timeout: float) -> Stacks:
 
 def _refusal(result: command.Result, pid: int, timeout: float) -> Source:
     if result.timed_out:
-        words = f"py-spy did not read process {pid} within {timeout:.1f} s"
-        return Source(state="failed", reason=words + (" and cannot be killed" if result.stuck else ""))
+        late = say("py-spy did not read process {pid} within {seconds:.1f} s", pid=pid, seconds=timeout)
+        return Source(state="failed", reason=say("{late} and cannot be killed", late=late) if result.stuck else late)
     words = " ".join(re.split(r"Stack backtrace:", result.words(1000))[0].split())[:300]
     if re.search(r"permission denied|operation not permitted", words, re.IGNORECASE):
-        return Source(state="denied", reason=f"stacks of process {pid} not readable as {_eyes(pid)}")
+        return Source(state="denied", reason=_not_readable(pid))
     if re.search(r"no such (?:file|process)", words, re.IGNORECASE):
-        return Source(state="absent", reason=f"process {pid} is gone ({words})")
-    return Source(
-        state="failed", reason=f"py-spy could not read process {pid}: {words or f'it ended with code {result.rc}'}"
-    )
+        return Source(state="absent", reason=say("process {pid} is gone ({why})", pid=pid, why=words))
+    why = words or say("it ended with code {code}", code=result.rc)
+    return Source(state="failed", reason=say("py-spy could not read process {pid}: {why}", pid=pid, why=why))
 
 
-def _eyes(pid: int) -> str:
+def _not_readable(pid: int) -> str:
     """As whom the stacks of ``pid`` could not be read, and what these eyes lack."""
     name = user_name()
     if os.geteuid() == 0:
-        return f"{name}, who lacks CAP_SYS_PTRACE here"
+        return say("stacks of process {pid} not readable as {user}, who lacks CAP_SYS_PTRACE here", pid=pid, user=name)
     try:
         owner = os.stat(f"/proc/{pid}").st_uid
     except OSError:
         owner = -1
     if owner == os.geteuid():
-        return f"{name}: its owner, but only root may here (kernel.yama.ptrace_scope)"
-    return f"{name}: neither root nor its owner"
+        yama = template("stacks of process {pid} not readable as {user}: its owner, but only root may here ({setting})")
+        return say(yama, pid=pid, user=name, setting="kernel.yama.ptrace_scope")
+    return say("stacks of process {pid} not readable as {user}: neither root nor its owner", pid=pid, user=name)

@@ -23,6 +23,7 @@ from ..bundle import (
     Stream,
 )
 from ..clocks import serving
+from ..words import say
 from .cases import CASES
 from .gpu import read_gpus
 from .probe import Server, _exchange, _new_stream
@@ -47,7 +48,7 @@ CLOSE_SECONDS = 1.5
 PROCESS_LIMIT = 64
 DUMPED_PER_ROLE = 4
 _THREADS_READ = 2048
-_CLOSED = "the closer look was over"
+_CLOSED = say("the closer look was over")
 #: A start time can move by that much when the clock is set, in seconds.
 _SAME_START = 2.0
 
@@ -138,7 +139,7 @@ class _Task(Generic[T]):
 
     def result(self, seconds: float) -> T:
         self._thread.join(timeout=max(0.0, seconds))
-        return self._results[0] if self._results else self._otherwise("not read in time")
+        return self._results[0] if self._results else self._otherwise(say("not read in time"))
 
 
 class _Canary:
@@ -192,10 +193,10 @@ def _look_at(one: _Known, t: float, py_spy: PySpy) -> Look:
     pid = one.process["pid"]
     now = next(iter(sample([pid])), None)
     if now is None:
-        return Look(t=round(t, 3), state="", stacks=_no_stacks("denied", "/proc hides this process"))
+        return Look(t=round(t, 3), state="", stacks=_no_stacks("denied", say("/proc hides this process")))
     started, known_start = now.get("started_at"), one.process.get("started_at")
     if started is None or (known_start is not None and abs(started - known_start) > _SAME_START):
-        return Look(t=round(t, 3), state="gone", stacks=_no_stacks("absent", f"process {pid} is gone"))
+        return Look(t=round(t, 3), state="gone", stacks=_no_stacks("absent", say("process {pid} is gone", pid=pid)))
     look = Look(
         t=round(t, 3),
         state=now["state"],
@@ -203,7 +204,9 @@ def _look_at(one: _Known, t: float, py_spy: PySpy) -> Look:
         threads=now["threads"],
         wait_channel=wait_channel(pid),
         syscall=system_call(pid),
-        stacks=_no_stacks("absent", f"only the first {DUMPED_PER_ROLE} processes of a role are dumped"),
+        stacks=_no_stacks(
+            "absent", say("only the first {count} processes of a role are dumped", count=DUMPED_PER_ROLE)
+        ),
     )
     if one.dumped:
         look["stacks"] = py_spy.dump(pid, DUMP_SECONDS)

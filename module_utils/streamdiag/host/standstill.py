@@ -23,6 +23,7 @@ from typing import List, Optional
 from ..bundle import Metrics, Process, ProcessSample, Samples, Stream
 from ..clocks import BUSY_PERCENT, gpu_load, read_clocks
 from ..responses import progressed
+from ..words import joined, say
 
 #: Seconds of silence before anything is concluded; several samples of every source fall into it.
 LEAST_SILENCE = 6.0
@@ -35,7 +36,7 @@ WINDOW = 8.0
 CANARY_SILENCE = 3.0
 #: Without readable process clocks the other two witnesses must agree for longer.
 SILENCE_WITHOUT_CLOCKS = 15.0
-IN_QUEUE = "waiting in the queue"
+IN_QUEUE = say("waiting in the queue")
 #: Seconds of silence before a stream counts as one that nobody works on.
 ABANDONED_SILENCE = 10.0
 #: Seconds of silence before a queue is concluded: a short one has moved on by then.
@@ -48,7 +49,7 @@ def counters_stand(samples: List[Metrics]) -> Optional[str]:
     if not answered:
         if any(s["reason"].startswith("HTTP ") for s in samples):
             return None  # not served, or not to us: an answer, and no word about the engine
-        return "/metrics did not answer" if len(samples) >= 2 else None
+        return say("/metrics did not answer") if len(samples) >= 2 else None
     if len(answered) < 3:
         return None
     for counter in ("generation_tokens", "prompt_tokens"):
@@ -57,7 +58,7 @@ def counters_stand(samples: List[Metrics]) -> Optional[str]:
             return None
     if answered[0].get("generation_tokens") is None:
         return None  # no counters (--disable-log-stats): this witness is silent, it does not agree
-    return "no token in {:.0f} s".format(answered[-1]["t"] - answered[0]["t"])
+    return say("no token in {seconds:.0f} s", seconds=answered[-1]["t"] - answered[0]["t"])
 
 
 def halted(samples: List[ProcessSample]) -> Optional[str]:
@@ -65,13 +66,15 @@ def halted(samples: List[ProcessSample]) -> Optional[str]:
     clocks = read_clocks(samples, least=3)
     if clocks is None or not clocks.halted:
         return None
-    return "process {} is in state {}".format(clocks.halted[0]["pid"], clocks.halted[0]["state"])
+    return say("process {pid} is in state {state}", pid=clocks.halted[0]["pid"], state=clocks.halted[0]["state"])
 
 
 def idle(samples: List[ProcessSample]) -> Optional[str]:
     """In words when the engine's processes used no CPU time over ``samples`` (at least 3), else None."""
     clocks = read_clocks(samples, least=3)
-    return f"{clocks.cpu:.2f} s of CPU time in {clocks.seconds:.0f} s" if clocks is not None and clocks.idle else None
+    if clocks is None or not clocks.idle:
+        return None
+    return say("{cpu:.2f} s of CPU time in {seconds:.0f} s", cpu=clocks.cpu, seconds=clocks.seconds)
 
 
 def gpu_busy(samples: Samples, since: float) -> bool:
@@ -98,7 +101,7 @@ def standstill(samples: Samples, canary: Optional[Stream], since: float, now: fl
     if counters is None:
         return None
     clocks = _clocks_stand(samples, since, silence)
-    return f"{counters}; the canary stands too; {clocks}" if clocks is not None else None
+    return joined("; ", (counters, say("the canary stands too"), clocks)) if clocks is not None else None
 
 
 def _clocks_stand(samples: Samples, since: float, silence: float) -> Optional[str]:
@@ -110,7 +113,7 @@ def _clocks_stand(samples: Samples, since: float, silence: float) -> Optional[st
     if gpu_busy(samples, since):
         return None
     if not seen:
-        return "process clocks could not be read" if silence >= SILENCE_WITHOUT_CLOCKS else None
+        return say("process clocks could not be read") if silence >= SILENCE_WITHOUT_CLOCKS else None
     return idle(seen) if silence >= IDLE_SILENCE else None
 
 
@@ -130,8 +133,13 @@ def queued(samples: Samples, canary: Optional[Stream], since: float, now: float)
     tokens = (last.get("generation_tokens") or 0.0) - (first.get("generation_tokens") or 0.0)
     if tokens <= 0:
         return None
-    return IN_QUEUE + ": {:.0f} waiting, {:.0f} running, {:.0f} tokens for others in {:.0f} s".format(
-        last["waiting"] or 0, last["running"] or 0, tokens, last["t"] - first["t"]
+    return say(
+        "{in_queue}: {waiting:.0f} waiting, {running:.0f} running, {tokens:.0f} tokens for others in {seconds:.0f} s",
+        in_queue=IN_QUEUE,
+        waiting=last["waiting"] or 0,
+        running=last["running"] or 0,
+        tokens=tokens,
+        seconds=last["t"] - first["t"],
     )
 
 
@@ -149,7 +157,9 @@ def abandoned(samples: Samples, canary: Optional[Stream], since: float, now: flo
     clocks = read_clocks([s for s in samples["processes"] if s["t"] >= now - WINDOW and s["processes"]], least=3)
     if counters is None or (clocks is not None and (clocks.halted or not clocks.idle)):
         return None
-    return f"the engine answered the canary and has no request left: 0 running, 0 waiting, {counters}"
+    return say(
+        "the engine answered the canary and has no request left: 0 running, 0 waiting, {counters}", counters=counters
+    )
 
 
 def _some_wait(sample: Metrics) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ..bundle import BUNDLE_VERSION, Endpoint, Intent, Observer, Process, Processes, Source, Target, Unit
+from ..words import say
 from .changing.intent import read_intent
 from .compatibility import ask_compat_mode
 from .endpoints import get_all, metrics_after
@@ -68,7 +69,7 @@ def read_target(wanted: Wanted, become: bool) -> Target:
     processes = server_processes(unit, wanted.base_url or DEFAULT_BASE_URL)
     server = server_process(processes)
     argv = server["argv"] if server else unit.get("exec_start", [])
-    environment_state = Source(state="absent", reason="no running process")
+    environment_state = Source(state="absent", reason=say("no running process"))
     environment: Dict[str, str] = {}
     if server:
         environment_state, environment = read_environ(server["pid"])

@@ -7,6 +7,7 @@ import re
 from typing import Dict, List
 
 from ..bundle import Unit
+from ..words import say
 from . import command
 
 #: systemd 245 to 257; a release that does not know one leaves it out.
@@ -71,6 +72,11 @@ def full_name(name: str) -> str:
     return name if name.endswith(suffixes) else name + ".service"
 
 
+def no_name(name: str) -> str:
+    """Why nothing is asked of systemd about ``name``, in words."""
+    return say("{name!r} is not a unit name", name=name)
+
+
 def read_unit(name: str) -> Unit:
     """The unit's properties and its configured command line, not yet redacted.
 
@@ -78,7 +84,7 @@ def read_unit(name: str) -> Unit:
     systemd, or no such unit (``alternatives`` then holds this host's units that look like vLLM).
     """
     if not is_unit_name(name):
-        return Unit(state="absent", reason=f"{name!r} is not a unit name", name=name, alternatives=_alternatives())
+        return Unit(state="absent", reason=no_name(name), name=name, alternatives=_alternatives())
     result = command.run(
         ["systemctl", "show", "--no-pager", "--property=" + ",".join(PROPERTIES), "--", full_name(name)], _TIMEOUT
     )
@@ -86,13 +92,13 @@ def read_unit(name: str) -> Unit:
     unit["name"] = full_name(name)
     if unit["state"] == "failed" and "neither a valid" in unit["reason"]:  # a template without its instance
         unit["state"] = "absent"
-        unit["reason"] = f"{full_name(name)} is a template; name one of its instances"
+        unit["reason"] = say("{unit} is a template; name one of its instances", unit=full_name(name))
     if unit["state"] == "ok":
         unit["properties"] = parse_properties(result.stdout)
         unit["name"] = unit["properties"].get("Id") or full_name(name)
         if unit["properties"].get("LoadState") == "not-found":
             unit["state"] = "absent"
-            unit["reason"] = "there is no unit {} on this host".format(unit["name"])
+            unit["reason"] = say("there is no unit {unit} on this host", unit=unit["name"])
         else:
             unit["exec_start"] = _exact_argv(unit["name"]) or parse_exec_start(unit["properties"].get("ExecStart", ""))
     if unit["state"] == "absent" and not result.missing:
@@ -132,14 +138,16 @@ def _unreadable(result: command.Result) -> Unit:
     """The state of a ``systemctl`` call: ``ok``, or why not."""
     words = result.words()
     if result.missing:
-        return Unit(state="absent", reason="no systemctl on this host: not a systemd host")
+        return Unit(state="absent", reason=say("no systemctl on this host: not a systemd host"))
     if "not been booted with systemd" in words:
-        return Unit(state="absent", reason="this host was not booted with systemd")
+        return Unit(state="absent", reason=say("this host was not booted with systemd"))
     if result.timed_out:
-        return Unit(state="failed", reason=f"systemctl did not answer within {_TIMEOUT:.0f} s")
+        return Unit(state="failed", reason=say("systemctl did not answer within {seconds:.0f} s", seconds=_TIMEOUT))
     if result.rc != 0:
         denied = "denied" in words.lower() or "not permitted" in words.lower()
-        return Unit(state="denied" if denied else "failed", reason="systemctl: " + (words or "no words"))
+        return Unit(
+            state="denied" if denied else "failed", reason=say("systemctl: {words}", words=words or command.SILENT)
+        )
     return Unit(state="ok", reason="")
 
 

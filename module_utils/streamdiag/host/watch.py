@@ -12,6 +12,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from ..bundle import Read
+from ..words import say
 
 #: How long a read blocks before it looks at the clocks and at the request to stop, in seconds. Short, because each
 #: look that finds nothing proves that bytes which are read later came later, and did not wait for a probe without CPU.
@@ -37,10 +38,11 @@ class Deadlines(NamedTuple):
 
 
 class DeadlinePassed(Exception):
-    """``name``: which deadline; ``waited``: seconds."""
+    """``name``: which deadline; ``waited``: seconds; ``reason``: in words."""
 
     def __init__(self, name: str, waited: float) -> None:
-        super().__init__(f"nothing for {waited:.1f} s ({name})")
+        self.reason = say("nothing for {seconds:.1f} s ({deadline})", seconds=waited, deadline=name)
+        super().__init__(self.reason)
         self.name = name
         self.waited = waited
 
@@ -118,7 +120,7 @@ class Watch:
             raise Stopped(self._stop_reason)
         now = self.now()
         if self._over is not None and now > self._over + GRACE:
-            raise Stopped("the terminal event came, and the server left the connection open")
+            raise Stopped(say("the terminal event came, and the server left the connection open"))
         if now > self.deadlines.total:
             raise DeadlinePassed("total", now)
         name, allowed = self._waiting_for()

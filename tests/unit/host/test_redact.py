@@ -7,6 +7,7 @@ import json
 import pytest
 
 from streamdiag.host.redact import PLACEHOLDER, Redactor, is_secret_name
+from streamdiag.words import Words, as_said, say
 
 KEY = "s3cretValue-77"
 
@@ -251,6 +252,19 @@ def test_redacting_twice_changes_nothing():
     redactor = Redactor()
     once = redactor.tree({"text": f"api_key='{KEY}' Authorization: Bearer {KEY}"})
     assert redactor.tree(once) == once
+
+
+@pytest.mark.parametrize("key", [KEY, "ab1"])
+@pytest.mark.parametrize("form", ["ran with --api-key {word} twice", "api_key={word}", "see {word}"])
+def test_how_a_sentence_was_made_tells_no_more_than_it_does(form, key):
+    """A word alone is no secret to look at: ``--api-key`` before it makes it one."""
+    redactor = Redactor()
+    redactor.learn(KEY)
+    kept = redactor.tree({"reason": say(form, word=key), "lines": [{"reason": say("no words")}]})
+    if key == KEY or "see" not in form:
+        assert key not in json.dumps(kept)
+    assert kept["lines"][0]["said"] == {"reason": {"template": "no words", "values": {}}}
+    assert isinstance(as_said(kept)["lines"][0]["reason"], Words)
 
 
 @pytest.mark.parametrize("name", ["--api-key", "HF_TOKEN", "openaiApiKey", "access_tokens", "clientSecret", "db.pass"])

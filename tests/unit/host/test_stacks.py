@@ -299,12 +299,12 @@ def test_a_process_that_changed_meanwhile_is_read_again(said):
 
 def test_who_may_not_read_and_why(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "CAP_SYS_PTRACE" in stacks._eyes(os.getpid())
+    assert "CAP_SYS_PTRACE" in stacks._not_readable(os.getpid())
     monkeypatch.setattr(os, "stat", lambda path: type("Stat", (), {"st_uid": 4242}))
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    assert "ptrace_scope" in stacks._eyes(1)
+    assert "ptrace_scope" in stacks._not_readable(1)
     monkeypatch.setattr(os, "geteuid", lambda: 4243)
-    assert "neither root nor its owner" in stacks._eyes(1)
+    assert "neither root nor its owner" in stacks._not_readable(1)
 
 
 # What is made of it

@@ -20,8 +20,9 @@ from streamdiag.report.summary import summarise
 from streamdiag.report.summary_report import render_summary
 from streamdiag.report.terminal import announcement, conclusion, failures
 from streamdiag.store import to_json, write_text
-from streamdiag.words import say
+from streamdiag.words import fields, say
 from tests import texts
+from tests.english import OF_CODEX, english_in, flat
 from tests.unit.compare.results import result
 from tests.unit.judge.bundles import EXPECTED, real
 from tests.unit.report.test_audit_report import AUDITS
@@ -52,6 +53,8 @@ SAME_IN_RUSSIAN = {
         "canary",
         "NCCL watchdog",
         "sequence_number {number}",
+        "journalctl: {words}",
+        "systemctl: {words}",
         "{type} {name}, call id {id}",
     },
     "terms that the checklist leaves in English": {
@@ -102,6 +105,11 @@ def test_every_text_is_translated_for_good(translations):
     assert not [text for text, one in translations.items() if not one.string or one.fuzzy]
 
 
+def test_a_file_can_tell_of_every_text_how_it_was_made():
+    for text in texts.messages():
+        fields(text)  # raises ValueError for what ``put_together`` would refuse
+
+
 def _fields(text):
     """The fields with their conversions and format specifications."""
     return {parts[1:] for parts in string.Formatter().parse(text) if parts[1] is not None}
@@ -131,46 +139,10 @@ def test_russian_is_written_in_cyrillic():
 
 # Reports
 
-#: Words of protocols and programs that are the same in every language: what stands between them is looked at.
-TECHNICAL = re.compile(
-    "ansible|api|canary|cli|codex|compatibility|completions|core|cpu|curl|delta|ecc|engine|gpu|heartbeat|host|http|id|"
-    "journal|json|keepalive|kernel|kv|log|loopback|mode|nginx|nvidia|pid|ping|proxy|reasoning|responses|sha|simple|sse|"
-    "systemctl|systemd|tcp|thinking|tokens?|tools?|unit|url|uvicorn|vllm|worker|xid",
-    re.IGNORECASE,
-)
-#: What the Codex CLI prints, which the judge quotes as it is.
-OF_CODEX = (
-    "stream disconnected before completion; idle timeout waiting for SSE; stream closed before response.completed; "
-    "Transport error; network error; error decoding response body"
-)
-_NO_PROSE = re.compile(r"^```.*?^```|(`+).+?\1|\]\([^)]*\)|<[^>]*>", re.MULTILINE | re.DOTALL)
-_BREAK = "\N{BULLET}"
-
-
-def english_in(text, said_by_others=OF_CODEX):
-    """Runs of three English words in Markdown that are neither code nor a part of what somebody else said."""
-    found = []
-    for line in _NO_PROSE.sub(f" {_BREAK} ", text).splitlines():
-        run = []
-        for token in [*re.sub(r"([()\[\]|:])", rf" {_BREAK} ", line.replace("\\", "")).split(), _BREAK]:
-            word = token.strip(".,;!?\"'*«»")
-            if re.fullmatch(r"[A-Za-z]+(?:['-][A-Za-z]+)*", word) and not TECHNICAL.fullmatch(word):
-                run.append(word)
-                continue
-            if len(run) > 2 and " ".join(run) not in said_by_others:
-                found.append(" ".join(run))
-            run = []
-    return found
-
 
 @pytest.fixture(scope="module")
 def russian():
     return load_language("ru", texts.TEXTS)
-
-
-def _flat(bundle):
-    """What a host said, its words with one space between them."""
-    return " ".join(re.sub(r"[^A-Za-z'-]+", " ", OF_CODEX + " " + json.dumps(bundle)).split())
 
 
 @pytest.mark.parametrize("condition", EXPECTED)
@@ -178,7 +150,7 @@ def test_no_english_is_left_in_a_russian_report(condition, russian):
     bundle = real(condition)
     text = render_report(bundle, assess(bundle), TEMPLATES / "report.md.j2", russian)
     assert CYRILLIC.search(text)
-    assert english_in(text, _flat(bundle)) == []
+    assert english_in(text, flat(bundle)) == []
 
 
 @pytest.mark.parametrize("condition", EXPECTED)
@@ -188,7 +160,7 @@ def test_no_english_is_left_on_the_terminal(condition, russian):
     said = [announcement(found, "report.md", russian), *failures(found, "degraded", "given", russian)]
     prose = [line for line in "\n".join(said).splitlines() if not line.lstrip().startswith("$ ")]
     assert CYRILLIC.search(prose[0])
-    assert english_in("\n".join(prose), _flat(bundle)) == []
+    assert english_in("\n".join(prose), flat(bundle)) == []
 
 
 PAIRS = [("healthy", "engine-stopped"), ("engine-killed", "healthy"), ("crash-loop", "unknown-model")]
@@ -197,7 +169,7 @@ PAIRS = [("healthy", "engine-stopped"), ("engine-killed", "healthy"), ("crash-lo
 @pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_no_english_is_left_in_a_russian_audit_of_real_runs(before, after, russian):
     bundles = real(before), real(after)
-    _is_russian(compare(*map(assess, bundles), force=True), russian, _flat(bundles))
+    _is_russian(compare(*map(assess, bundles), force=True), russian, flat(bundles))
 
 
 @pytest.mark.parametrize("name", AUDITS)
@@ -229,7 +201,7 @@ def test_no_english_is_left_in_a_russian_summary(russian, tmp_path):
     said = ""
     for condition in EXPECTED:
         bundle = real(condition)
-        said += _flat(bundle)
+        said += flat(bundle)
         write_text(tmp_path / condition / "result.json", to_json({**assess(bundle), "host": condition}))
     text = render_summary(summarise(read_results(tmp_path), "run"), TEMPLATES / "summary.md.j2", russian)
     assert CYRILLIC.search(text)
@@ -269,7 +241,7 @@ def test_an_f_string_of_real_evidence_is_found(russian):
     found = assess(bundle)
     found["verdict"]["summary"] = f"The engine of {found['host']} has not moved since then"
     text = render_report(bundle, found, TEMPLATES / "report.md.j2", russian)
-    assert "has not moved since then" in " ".join(english_in(text, _flat(bundle)))
+    assert "has not moved since then" in " ".join(english_in(text, flat(bundle)))
 
 
 @pytest.mark.parametrize(

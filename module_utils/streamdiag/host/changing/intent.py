@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ...bundle import Intent
+from ...words import say
 from ..process import user_name
 
 FOLDER = Path("/var/lib/streamdiag")
@@ -32,13 +33,16 @@ def read_intent(unit: str, folder: Path = FOLDER) -> Intent:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Intent(state="absent", reason=f"{path} is not there: no change of this tool is under way")
+        return Intent(
+            state="absent", reason=say("{path} is not there: no change of this tool is under way", path=str(path))
+        )
     except PermissionError:
-        return Intent(state="denied", reason=f"{path} not readable as {user_name()}")
+        return Intent(state="denied", reason=say("{path} not readable as {user}", path=str(path), user=user_name()))
     except (OSError, ValueError) as error:
-        return Intent(state="failed", reason=f"{path}: {error}")
+        return Intent(state="failed", reason=say("{path}: {error}", path=str(path), error=str(error)))
     if not isinstance(content, dict):
-        return Intent(state="failed", reason=f"{path} does not hold what this tool writes there")
+        foreign = say("{path} does not hold what this tool writes there", path=str(path))
+        return Intent(state="failed", reason=foreign)
     found = Intent(state="ok", reason="")
     found.update(content)  # type: ignore[typeddict-item]  # what it holds is checked where it is used
     return found
