@@ -154,8 +154,8 @@ def ask_what_is_served(facts: Facts) -> List[Words]:
                 command=diagnose_command(facts, vllm_model=model),
             ),
             say(
-                "If that is healthy, only the name {asked} is wrong: clients have to ask for {model}, or the server gets "
-                "that name, too (--served-model-name).",
+                "If that is healthy, only the name {asked} is wrong: clients have to ask for {model}, or the server "
+                "gets that name, too (--served-model-name).",
                 model=model,
                 asked=_on_one_line(asked),
             ),
