@@ -130,6 +130,8 @@ def test_a_key_is_never_on_a_command_line():
             f"{CHECK} -e @vllm-key.yml --ask-vault-pass",
         ]
         assert 'vllm_api_key: "KEY"' in found
+    assert "Check with the key of this run" in next_step(bundle(stalled(), target=target(api_key_given=True)))
+    assert "the key" not in next_step(bundle(stalled()))
     for one in ALL.values():
         assert not [c["id"] for c in assess(one)["causes"] if "vllm_api_key=" in c["fix"]]
 

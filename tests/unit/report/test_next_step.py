@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamdiag.judge.assess import assess
 from streamdiag.report.next_step import Line, Step, steps
 from streamdiag.report.terminal import announcement
-from tests.unit.judge.bundles import real
+from tests.play import ROOT
+from tests.unit.judge.bundles import fresh, real
+from tests.unit.judge.test_stall_facts import process, stall
 
 
 def said(text):
@@ -55,3 +59,12 @@ def test_a_terminal_shows_each_step_with_its_command_below():
 
 def test_a_terminal_shows_one_step_behind_its_mark():
     assert announced("Do this:\n$ x") == ["  next: Do this:", "    $ x"]
+
+
+def test_the_readme_shows_what_is_said_today():
+    one = fresh(real("engine-stopped"))._replace(stall=stall(process("engine_core", pid=132)))
+    one.run["host"] = "gpu44"
+    lines = announcement(assess(one), "report.md").splitlines()
+    said_today = "\n".join(lines[lines.index("  next:") : -1]).replace("132", "7777")
+    shown = re.search(r"^  next:\n.*?(?=\n  report:)", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
+    assert shown and shown[0] == said_today

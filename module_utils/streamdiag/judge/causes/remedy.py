@@ -6,7 +6,7 @@ begins a step. A remedy of one step has no number.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, List, Optional, Sequence, Union
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Union
 
 from ...bundle import Process
 from ...clocks import serving
@@ -34,12 +34,12 @@ def remedy(steps: Iterable[Step], facts: Facts) -> Words:
 
 def check(facts: Facts) -> List[Words]:
     """Whether it helped: the same diagnosis again."""
-    return [say("Check (seconds on a healthy server):\n$ {command}", command=diagnose_command(facts))]
+    return [say("Check{key} (seconds on a healthy server):\n$ {command}", **_again(facts))]
 
 
 def check_loaded(facts: Facts) -> List[Words]:
     """The same after a start: a server that loads its model does not listen yet."""
-    return [say("Check, once the model is loaded (broken until then):\n$ {command}", command=diagnose_command(facts))]
+    return [say("Check{key}, once the model is loaded (broken until then):\n$ {command}", **_again(facts))]
 
 
 def start(facts: Facts) -> List[Words]:
@@ -72,8 +72,7 @@ def resume(facts: Facts) -> List[Words]:
             command=host_command(facts, "command", f"kill -CONT {stopped}"),
         ),
         say(
-            "Check (seconds on a healthy server). Go on only if it is still broken:\n$ {command}",
-            command=diagnose_command(facts),
+            "Check{key} (seconds on a healthy server). Go on only if it is still broken:\n$ {command}", **_again(facts)
         ),
     ]
 
@@ -90,7 +89,7 @@ def restart_with_stacks(*roles: str) -> Step:
                 return [_restart_by_hand()]
             return [
                 say(
-                    "Restart it (its stacks are kept, in {file} beside this report):\n$ {command}",
+                    "Restart it (its stacks are kept in {file}):\n$ {command}",
                     file="evidence/stall.json",
                     command=_service(facts, "restarted"),
                 )
@@ -115,7 +114,13 @@ def where_written(advice: Words) -> Step:
         if not facts.unit.known:
             return [advice]
         command = host_command(facts, "command", f"systemctl cat {unit_of(facts)}")
-        return [say("{advice} The unit's files, each with its path:\n$ {command}", advice=advice, command=command)]
+        return [
+            say(
+                "{advice} Edit the unit's files, which this shows with their paths:\n$ {command}",
+                advice=advice,
+                command=command,
+            )
+        ]
 
     return steps
 
@@ -149,9 +154,9 @@ def ask_what_is_served(facts: Facts) -> List[Words]:
         model = plain(served[0], "MODEL")
         return [
             say(
-                "Ask for a model that it serves ({models}):\n$ {command}",
+                "Ask{key} for a model that it serves ({models}):\n$ {command}",
                 models=_on_one_line(", ".join(served[:5])),
-                command=diagnose_command(facts, vllm_model=model),
+                **_again(facts, vllm_model=model),
             ),
             say(
                 "If that is healthy, only the name {asked} is wrong: clients have to ask for {model}, or the server "
@@ -184,6 +189,12 @@ def wake_up(facts: Facts) -> List[Words]:
 
 def _service(facts: Facts, state: str) -> str:
     return host_command(facts, "systemd_service", f"name={unit_of(facts)} state={state}")
+
+
+def _again(facts: Facts, **changed: str) -> Dict[str, str]:
+    """The fields of a check: its command cannot hold the key that this run was given."""
+    key = say(" with the key of this run") if facts.target.get("api_key_given", False) else ""
+    return {"key": key, "command": diagnose_command(facts, **changed)}
 
 
 def _on_one_line(text: str) -> str:
