@@ -28,8 +28,9 @@ def steps(text: str) -> List[Step]:
     found: List[Step] = []
     for line in text.splitlines():
         numbered = _NUMBERED.fullmatch(line)
-        if numbered and int(numbered[1]) == len(found) + 1:
-            found.append(Step(len(found) + 1, [Line(numbered[2], False)]))
+        following = len(found) + 1 if not found or found[-1].number else 0
+        if numbered and int(numbered[1]) == following:
+            found.append(Step(following, [Line(numbered[2], False)]))
         elif line.strip():
             if not found:
                 found.append(Step(0, []))

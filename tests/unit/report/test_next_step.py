@@ -31,6 +31,7 @@ TEXTS = {
     ),
     "a number out of turn is text": ("1. Do this\n7. of 9", [Step(1, [said("Do this"), said("7. of 9")])]),
     "a number without a blank is text": ("1.5 times", [Step(0, [said("1.5 times")])]),
+    "a number behind other text is text": ("So:\n2. Do that", [Step(0, [said("So:"), said("2. Do that")])]),
     "blank lines": ("\nDo this\n\n", [Step(0, [said("Do this")])]),
     "nothing": ("", []),
 }
