@@ -215,10 +215,22 @@ def test_check_mode_does_the_same(healthy: str, tmp_path: Path) -> None:
     assert run.verdict("demo") == ("healthy", None), run.output
 
 
-def test_key_does_not_leave(tmp_path: Path) -> None:
+def _encrypted(folder: Path, key: str) -> list[str]:
+    """The key as a report asks for it: in a file of ansible-vault."""
+    password, file = folder / "password", folder / "vllm-key.yml"
+    password.write_text("of the vault\n", encoding="utf-8")
+    file.write_text(f'vllm_api_key: "{key}"\n', encoding="utf-8")
+    subprocess.run([BIN / "ansible-vault", "encrypt", "--vault-password-file", password, file], check=True)
+    assert key not in file.read_text(encoding="utf-8")
+    return ["-e", f"@{file}", "--vault-password-file", str(password)]
+
+
+@pytest.mark.parametrize("given", ["as a variable", "in an encrypted file"])
+def test_key_does_not_leave(given: str, tmp_path: Path) -> None:
     key = "sekret-key-123456"
+    arguments = ["-e", f"vllm_api_key={key}"] if given == "as a variable" else _encrypted(tmp_path, key)
     with simulator(tmp_path, "--api-key", key) as base_url:
-        arguments = ("-e", f"vllm_base_url={base_url}", "-e", f"vllm_api_key={key}", "-vvv")
+        arguments += ["-e", f"vllm_base_url={base_url}", "-vvv"]
         run = play("diagnose.yml", *DEMO, *arguments, reports=tmp_path / "reports")
     assert run.verdict("demo") == ("healthy", None), run.output
     assert key not in run.output

@@ -9,10 +9,12 @@ from ..bundle import stream_name
 from ..store import Bundle, NotABundle
 from ..words import joined, say, taken_apart
 from .causes import Weighed, shown, to_causes, weigh
-from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE, fix_fields
+from .causes.remedy import remedy
+from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE
 from .checks import REST, SYMPTOMS, judge_rows
 from .checks.possible_causes import judge_possible_causes
 from .codex_client import codex_says
+from .commands import diagnose_command, host_command
 from .facts import STREAM_ORDER, Facts, StreamFacts, gather
 from .localise import localise
 from .result import SCHEMA_VERSION, Localisation, RepeatRow, Result, SkippedCase, TargetRow, ToolError, Verdict
@@ -42,8 +44,7 @@ def _assess(bundle: Bundle) -> Result:
     facts = gather(bundle)
     checks = judge_rows(facts)
     weighed = weigh(facts)
-    fields = fix_fields(facts)
-    causes = to_causes(weighed, checks, fields)
+    causes = to_causes(weighed, checks, facts)
     ordered = [checks[r.id] for r in SYMPTOMS]
     ordered += judge_possible_causes(causes, checks)
     ordered += [checks[r.id] for r in REST]
@@ -57,7 +58,7 @@ def _assess(bundle: Bundle) -> Result:
         finished_at=facts.run["finished_at"],
         tool_version=facts.run["tool_version"],
         target=_target(facts),
-        verdict=_verdict(facts, weighed, fields),
+        verdict=_verdict(facts, weighed),
         causes=causes,
         checks=ordered,
         streams=[row(sent.stream) for sent in facts.everything_sent],
@@ -92,28 +93,30 @@ def _target(facts: Facts) -> TargetRow:
     )
 
 
-def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Verdict:
+def _verdict(facts: Facts, weighed: List[Weighed]) -> Verdict:
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
         summary = say("{host} could not be reached: {reason}", host=host, reason=" ".join(unreachable.split()))
         # Where it was sudo that did not answer, a ping without it would succeed.
-        become = "-b " if _PRIVILEGES.search(unreachable) else ""
-        ping = f"ansible {fields['inventory']}{fields['host']} {become}-m ansible.builtin.ping"
-        step = say("Try it by hand:\n$ {command}", command=ping)
-        return _plain("unreachable", summary, step)
+        ping = host_command(facts, "ping", become=_PRIVILEGES.search(unreachable) is not None)
+        steps = (
+            say("Try it by hand, until it answers pong:\n$ {command}", command=ping),
+            say("Run it again:\n$ {command}", command=diagnose_command(facts)),
+        )
+        return _plain("unreachable", summary, remedy(steps, facts))
     errors = facts.run.get("errors", [])
     if not facts.sent:
         why = errors[0]["message"] if errors else say("no stream was sent")
         summary = say("Nothing can be said about {host}: {why}", host=host, why=why)
-        return _plain("inconclusive", summary, say("Correct that and run again."), "low")
+        return _plain("inconclusive", summary, _again(facts), "low")
     if facts.probe_broke:
         summary = say("Nothing can be said about {host}: {why}", host=host, why=facts.probe_broke)
         return _plain("inconclusive", summary, say("Run it again; if it stays, report it."), "low")
     failing = facts.failing
     cause = shown(weighed, {sent.name for sent in failing})
     if cause is not None:
-        return _caused(_status(facts, cause), cause, fields)
+        return _caused(_status(facts, cause), cause, facts)
     if failing:
         return _open(facts, failing[0], weighed)
     flowing = next((sent for sent in facts.everything_sent if flows(sent.stream)), None)
@@ -128,7 +131,7 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
             host=host,
             reason=" ".join(ended.split()),
         )
-        return _plain("inconclusive", summary, say("Correct that and run again."), "low")
+        return _plain("inconclusive", summary, _again(facts), "low")
     simple = facts.streams.get("simple")
     if simple is not None and not has_delta(simple.stream):
         summary = say(
@@ -139,6 +142,10 @@ def _verdict(facts: Facts, weighed: List[Weighed], fields: dict[str, str]) -> Ve
         return _plain("degraded", summary, say("Read the rows that warn, step-1 first."), "medium")
     summary = say("Streams on {host} work: {cases} completed", host=host, cases=cases)
     return _plain("healthy", summary, say("Nothing to do."), "high")
+
+
+def _again(facts: Facts) -> str:
+    return say("Correct that, and run it again:\n$ {command}", command=diagnose_command(facts))
 
 
 def _status(facts: Facts, cause: Weighed) -> str:
@@ -211,14 +218,14 @@ def _endless(facts: Facts, flowing: StreamFacts) -> Verdict:
     )
 
 
-def _caused(status: str, cause: Weighed, fields: dict[str, str]) -> Verdict:
+def _caused(status: str, cause: Weighed, facts: Facts) -> Verdict:
     return Verdict(
         status=status,
         primary_cause=cause.rule.id,
         confidence=cause.claim.confidence,
         summary=cause.claim.summary,
         said=taken_apart(cause.claim.summary),
-        next_step=say(cause.rule.fix, **fields),
+        next_step=remedy(cause.rule.fix, facts),
         doubts=list(cause.claim.doubts),
     )
 

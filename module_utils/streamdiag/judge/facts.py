@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ..bundle import MACHINE, TARGET, Endpoint, Experiment, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..responses import terminal_name
@@ -40,6 +40,8 @@ CLIENT_TIMEOUT = 60.0
 PING_INTERVAL = 15.0
 #: Silence longer than this is worth a warning even when the stream completes, in seconds.
 SLOW = 10.0
+#: ``ActiveState`` of a unit that runs or is about to.
+UP = ("active", "activating", "reloading")
 _DEAD = ("Z", "X", "gone")
 
 
@@ -219,6 +221,11 @@ class Facts(NamedTuple):
             found += sent.stream["samples"]["metrics"]
         found.append(self.machine.get("metrics"))
         return [m for m in found if m is not None and m.get("state") == "ok"]
+
+
+def was_asked(answer: Union[Endpoint, Metrics]) -> bool:
+    """Whether the server was asked at all; one that leaves ``/health`` unanswered is not asked for more."""
+    return not answer.get("reason", "").startswith("not asked")
 
 
 def gather(bundle: Bundle) -> Facts:

@@ -15,6 +15,19 @@ from .result import StreamRow
 from .silence import longest_silence, max_byte_gap, pings, silences
 from .tokens import advanced, final_response, tokens_used
 
+#: Outcomes, as ids that can be said in another language.
+OUTCOMES = {
+    str(word): word
+    for word in (
+        say("completed"),
+        say("incomplete"),
+        say("stalled"),
+        say("truncated"),
+        say("failed"),
+        say("rejected"),
+        say("unreachable"),
+    )
+}
 #: Outcomes, as a sentence about a stream says them.
 ENDED = {
     "completed": say("completed"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, NamedTuple
 
 from ..words import say
-from .causes.rule import restart_command
+from .commands import restart_command
 from .facts import Facts
 
 

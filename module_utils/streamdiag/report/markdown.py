@@ -6,6 +6,7 @@ GitHub-flavoured Markdown, as CommonMark 0.31 and the GFM specification define e
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple
@@ -118,11 +119,14 @@ def block(value: object, limit: int = EXCERPT_LIMIT, line_limit: int = LINE_LIMI
     return Safe(f"{fence}text\n{text}\n{fence}")
 
 
-def command(value: object) -> Safe:
-    """A fenced block to paste. Not shortened: half a command is worse than none."""
+def command(value: object, indent: int = 0) -> Safe:
+    """A fenced block to paste. Not shortened: half a command is worse than none.
+
+    ``indent``: columns of each of its lines, so that it belongs to an entry of a list.
+    """
     text = clean(str(value)).strip()
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Safe(f"{fence}console\n{text}\n{fence}")
+    return Safe(textwrap.indent(f"{fence}console\n{text}\n{fence}", " " * indent))
 
 
 def number(value: object, digits: int = 2, unit: str = "") -> Safe:

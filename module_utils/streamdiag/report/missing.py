@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any, Dict, List, NamedTuple, Tuple, cast
 
-from ..judge.causes.rule import inventory_options
+from ..judge.commands import diagnose_command
 from ..judge.facts import Facts
 from ..store import Bundle
 from ..words import joined, say
@@ -33,7 +32,7 @@ class Missing(NamedTuple):
 
 def missing_evidence(bundle: Bundle, facts: Facts) -> List[Missing]:
     """In the order of what is easiest to get; empty when every source was read and every case sent."""
-    again = f"ansible-playbook {inventory_options(facts)}diagnose.yml -l {shlex.quote(facts.run['host'])}"
+    again = diagnose_command(facts)
     denied, unread = _unread(bundle)
     found: List[Missing] = []
     if denied:

@@ -16,6 +16,7 @@ from .expected import beside, deviates, telling
 from .language import ENGLISH, Language
 from .markdown import LIMITS, Limits, render
 from .missing import missing_evidence
+from .next_step import steps
 from .pictures.picture import Picture
 
 #: Bytes of a report: more is cut in the places where reports are pasted.
@@ -72,7 +73,7 @@ def render_report(
     facts = gather(bundle)
     text = ""
     for limits in LADDER:
-        context = _context(bundle, facts, result, pictures, limits)
+        context = _context(bundle, facts, result, pictures, language, limits)
         text = render(template, context, language, limits, whole="result.json")
         if len(text.encode()) <= SIZE:
             break
@@ -80,7 +81,7 @@ def render_report(
 
 
 def _context(
-    bundle: Bundle, facts: Facts, result: Result, pictures: Sequence[Picture], limits: Limits
+    bundle: Bundle, facts: Facts, result: Result, pictures: Sequence[Picture], language: Language, limits: Limits
 ) -> Dict[str, Any]:
     cause = next((one for one in result["causes"] if one["id"] == result["verdict"]["primary_cause"]), None)
     rows = {check["id"]: check for check in result["checks"]}
@@ -90,6 +91,7 @@ def _context(
         "result": result,
         "limits": limits,
         "cause": cause,
+        "steps": steps(language.said(result["verdict"]["next_step"])),
         "rows_for": [rows[id_] for id_ in cause["evidence_for"]] if cause else [],
         "rows_against": [rows[id_] for id_ in cause["evidence_against"]] if cause else [],
         "unknown": _unknown(result, cause),

@@ -9,6 +9,7 @@ from ..judge.result import Result
 from ..words import joined, say
 from .language import ENGLISH, Language
 from .markdown import clean
+from .next_step import steps
 from .terms import term
 
 
@@ -24,9 +25,8 @@ def announcement(result: Result, report: str, language: Language = ENGLISH) -> s
         )
         first += ", " + _said(cause, language)
     lines: List[str] = [verdict["summary"]]
-    steps = _said(verdict["next_step"], language).splitlines()
     if verdict["status"] != "healthy":
-        lines += [say("next: {step}", step=line) if not number else "  " + line for number, line in enumerate(steps)]
+        lines += _what_to_do(_said(verdict["next_step"], language))
     for error in result["tool_errors"]:
         if verdict["status"] == "unreachable" or error["message"] in verdict["summary"]:
             continue
@@ -71,6 +71,21 @@ def failures(result: Result, fail_on: str, base_url_source: str, language: Langu
         status, option = term(verdict["status"]), f"diagnose_fail_on={fail_on}"
         found.append(say("the verdict is {status} and {option}", status=status, option=option))
     return [_one_line(_said(text, language)) for text in found]
+
+
+def _what_to_do(next_step: str) -> List[str]:
+    """Each step with its commands below it; what is to be done in one step begins on the line that announces it."""
+    found = steps(next_step)
+    lines: List[str] = [say("next:")] if found and found[0].number else []
+    for step in found:
+        for place, line in enumerate(step.lines):
+            text = f"$ {line.text}" if line.command else line.text
+            if not step.number:
+                lines.append("  " + text if place else say("next: {step}", step=text))
+            else:
+                mark = f"{step.number}. "
+                lines.append("  " + (" " * len(mark) if place else mark) + text)
+    return lines
 
 
 def _where(report: str) -> str:

@@ -5,21 +5,14 @@ Files and programs keep the id; English shows it as it is, and a catalogue of te
 
 from __future__ import annotations
 
+from ..judge.streams import OUTCOMES
 from ..words import Words, say
 
 _STATUS = (say("healthy"), say("degraded"), say("broken"), say("unreachable"), say("inconclusive"))
 _CONFIDENCE = (say("high"), say("medium"), say("low"))
 _CHECK = (say("pass"), say("warn"), say("fail"), say("skip"), say("error"))
 _CAUSE = (say("confirmed"), say("likely"), say("possible"), say("ruled_out"), say("not_tested"))
-_OUTCOME = (
-    say("completed"),
-    say("incomplete"),
-    say("stalled"),
-    say("truncated"),
-    say("failed"),
-    say("rejected"),
-    say("not sent"),
-)
+_OUTCOME = (*OUTCOMES.values(), say("not sent"))
 _ARRIVAL = (
     say("one_by_one"),
     say("by_count"),

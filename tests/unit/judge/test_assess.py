@@ -307,4 +307,5 @@ def test_a_folder_without_a_bundle_is_refused_in_clear_words(tmp_path):
 def test_who_was_not_reached_is_tried_in_the_same_way(reason, ping):
     """Where sudo did not answer, a ping without it would succeed and say nothing."""
     verdict = assess(nothing_sent(run=run(unreachable=reason, host="gpu43")))["verdict"]
-    assert verdict["status"] == "unreachable" and verdict["next_step"].endswith(ping)
+    assert verdict["status"] == "unreachable" and f"{ping}\n" in verdict["next_step"]
+    assert verdict["next_step"].endswith("$ ansible-playbook diagnose.yml -l gpu43")

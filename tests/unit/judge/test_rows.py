@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamdiag.judge.assess import assess
 from streamdiag.judge.causes import _BY_ID, ORDER
 from streamdiag.judge.checks import REST, SYMPTOMS
 from streamdiag.judge.checks.row import Row, judge_row
+from streamdiag.words import in_language
 from tests.unit.judge.bundles import (
     EXPECTED,
     answer,
@@ -27,6 +30,7 @@ from tests.unit.judge.bundles import (
     preamble,
     processes,
     real,
+    refused,
     rejected,
     run,
     stalled,
@@ -328,6 +332,38 @@ def test_status_of_a_row(id_, one, status, words):
     row = _rows(one)[id_]
     assert row["status"] == status, row
     assert words in row["observed"] + " " + row["reason"]
+
+
+NOT_ASKED = "not asked, because /health failed: ConnectError"
+
+
+def test_what_was_not_asked_has_no_time_and_no_reason_of_its_own():
+    silent = {path: no_answer(NOT_ASKED if path != "/health" else "ConnectError: no") for path in endpoints()}
+    one = bundle(
+        refused(),
+        target=target(endpoints=silent, metrics={"state": "failed", "reason": NOT_ASKED}),
+        machine=machine(endpoints=endpoints(), metrics={"state": "failed", "reason": NOT_ASKED}),
+    )
+    rows = _rows(one)
+    before, after = rows["symptom-health"]["observed"].split("; after: ")
+    assert re.fullmatch(r"before: /health ConnectError: no in \d\.\d\d s, the others were not asked", before)
+    assert "not asked" not in after and after.count("HTTP 200 in 0.01 s") == 3
+    assert rows["check-3"]["reason"] == "/metrics was not asked, because /health was not answered"
+
+
+def test_the_processes_in_trouble_come_first_and_helpers_last():
+    observed = _rows(real("worker-stopped"))["check-1"]["observed"]
+    assert re.findall(r"(\w+) \d+: state", observed) == ["worker", "main", "engine_core", "other"]
+    assert "0 restarts" not in observed
+    assert "engine_core 132: gone" in _rows(real("engine-killed"))["check-1"]["observed"]
+
+
+def test_outcomes_are_said_in_another_language():
+    rows = _rows(bundle(refused(), stream("tools"), stalled("codex")))
+    for id_, word in (("step-1", "unreachable"), ("step-3", "stalled")):
+        observed = rows[id_]["observed"]
+        assert word in observed
+        assert word not in in_language(observed, lambda text, word=word: "X" if text == word else text)
 
 
 def test_a_host_that_was_not_looked_at_afterwards_is_not_said_to_have_stopped_answering():

@@ -16,6 +16,7 @@ from tests.unit.judge.bundles import (
     EXPECTED,
     bundle,
     call_events,
+    chat,
     denied,
     event,
     fresh,
@@ -277,10 +278,54 @@ def test_the_first_screen_names_cause_and_next_step(condition):
     assert f"Seen {result['started_at']} to {result['finished_at']}" in shown
     if verdict["primary_cause"]:
         assert f"`{verdict['primary_cause']}`" in screen
-    for line in verdict["next_step"].splitlines():
-        assert line.removeprefix("$ ").strip() in shown, line
+    lines = [re.sub(r"^([1-9]\. |\$ )", "", line) for line in verdict["next_step"].splitlines()]
+    assert all(line in shown for line in lines), lines
+    pasted = [t.content.strip() for t in tokens if t.info == "console"]
+    assert pasted[: len(_commands(verdict["next_step"]))] == _commands(verdict["next_step"])
     assert "Why we believe it" in _headings(tokens) or verdict["status"] in ("inconclusive", "unreachable")
     assert text[: text.index("## Checklist")].count("\n") <= 60
+
+
+def _commands(next_step):
+    return [line.removeprefix("$ ") for line in next_step.splitlines() if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("condition", FIRST_SCREENS)
+def test_steps_are_an_ordered_list_with_their_commands_in_it(condition):
+    evidence = FIRST_SCREENS[condition]
+    result = assess(evidence)
+    tokens = is_well_formed(report_of(result, evidence))
+    numbered = [line[3:] for line in result["verdict"]["next_step"].splitlines() if re.match(r"[1-9]\. ", line)]
+    depth, items, inside = 0, [], []
+    for place, token in enumerate(tokens):
+        depth += {"ordered_list_open": 1, "ordered_list_close": -1}.get(token.type, 0)
+        if depth and token.type == "list_item_open":
+            items.append(tokens[place + 2].content.replace("\\", ""))
+        if depth and token.info == "console":
+            inside.append(token.content.strip())
+    assert items == [line.replace("\\", "") for line in numbered]
+    assert not numbered or inside == _commands(result["verdict"]["next_step"])
+    assert len([t for t in tokens if t.type == "ordered_list_open"]) == bool(numbered)
+
+
+def test_what_was_not_tested_is_not_among_what_was_found_to_speak_against_it():
+    text = report_of(assess(real("engine-stopped")))
+    against = text[text.index("## What speaks against it") : text.index("## Checklist")]
+    tested, untested = against.split("Not tested:")
+    assert "nothing in what was tested" in tested and "⏭️" not in tested
+    assert "⏭️ [`step-3`](#step-3)" in untested
+    everything = report_of(assess(real("engine-killed")))
+    assert "Not tested:" not in everything[: everything.index("## Checklist")]
+
+
+def test_what_an_audit_found_out_leads_to_its_file():
+    tried = {"change": "compat_off", "summary": "5 of 5 before, 0 of 5 after", "conclusion": "fixed"}
+    evidence = bundle(stalled(), chat(), experiment={**tried, "fixed": ["simple"], "failing": []})
+    evidence = evidence._replace(digests={**evidence.digests, "evidence/experiment.json": "abcdef0123456789"})
+    text = report_of(assess(evidence), evidence)
+    reasons = text[text.index("## Why we believe it") : text.index("## What speaks against it")]
+    first = next(line for line in reasons.splitlines() if line.startswith("- "))
+    assert "[evidence/experiment.json](evidence/experiment.json) `abcdef012345`" in first
 
 
 def _shown(text):

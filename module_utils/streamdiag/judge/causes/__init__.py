@@ -20,6 +20,7 @@ from . import (
     network,
     service,
 )
+from .remedy import remedy
 from .rule import CONFIRMED, LIKELY, NOT_TESTED, Claim, Rule, not_tested
 
 _BY_ID: Dict[str, Rule] = {
@@ -113,8 +114,8 @@ def _explains(weighed: Weighed, failing: Set[str]) -> bool:
     return not failing or not weighed.claim.about or bool(failing & set(weighed.claim.about))
 
 
-def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str, str]) -> List[Cause]:
-    """The ``causes`` of a result. ``fields``: host, unit and base_url for the fixes."""
+def to_causes(weighed: List[Weighed], checks: Dict[str, Check], facts: Facts) -> List[Cause]:
+    """The ``causes`` of a result."""
     return [
         Cause(
             id=rule.id,
@@ -125,7 +126,7 @@ def to_causes(weighed: List[Weighed], checks: Dict[str, Check], fields: Dict[str
             if claim.state in ("confirmed", "likely", "possible")
             else [],
             evidence_against=_rows(rule.against, checks, ("pass",)) if claim.state != NOT_TESTED else [],
-            fix=say(rule.fix, **fields),
+            fix=remedy(rule.fix, facts),
         )
         for rule, claim in weighed
     ]

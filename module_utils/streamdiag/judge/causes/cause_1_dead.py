@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Set
 
-from ...words import Words, as_words, joined, say, template
+from ...words import Words, as_words, joined, say
 from ..earlier import old_until
-from ..facts import Facts, StreamFacts
+from ..facts import UP, Facts, StreamFacts
 from ..logs import Seen
 from ..witness import engine_lives, engines
 from .log_beside import stopped_in_order
+from .remedy import check_loaded, restart, restart_edited, where_written
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, not_tested, ruled_out
 
 
@@ -80,17 +81,18 @@ def engine_dead(facts: Facts) -> Claim:
             return not_tested(say("journal: {why}", why=facts.logs.unreadable))
         return ruled_out(say("no trace of a dead engine: its processes are there, /health is not 503"))
     cut = [s.name for s in bad if s.outcome in ("truncated", "failed")]
-    died = {"server": facts.server_name, "host": facts.run["host"], "witnesses": joined("; ", witnesses)}
+    where = {"server": facts.server_name, "host": facts.run["host"]}
     if cut:
         reason = joined("; ", [*witnesses, say("cut: {cases}", cases=", ".join(cut))])
-        summary = say(
-            "The engine core of {server} on {host} died in the middle of the stream {case}: {witnesses}",
-            case=cut[0],
-            **died,
+        died = say(
+            "The engine core of {server} on {host} died in the middle of the stream {case}", case=cut[0], **where
         )
     else:
         reason = joined("; ", witnesses)
-        summary = say("The engine core of {server} on {host} died: {witnesses}", **died)
+        died = say("The engine core of {server} on {host} died", **where)
+    if facts.unit.known and facts.unit.now("ActiveState") not in UP:
+        died = say("{died}, and the server is down now, {state}", died=died, state=facts.unit.state)
+    summary = joined(": ", [died, joined("; ", witnesses)])
     # Last words without an orderly stop, and nothing listens since: vLLM 0.32 then exits with status 0, so that systemd
     # neither restarts the unit nor calls it failed.
     down = lines is not None and facts.all_unreachable
@@ -195,8 +197,12 @@ RULES = (
         out_of_memory,
         ("step-1", "step-2", "check-1"),
         ("step-2",),
-        template(
-            "Give it less to hold (--gpu-memory-utilization, --max-model-len, --max-num-seqs) or more memory. {restart}"
+        (
+            where_written(
+                say("Give it less to hold (--gpu-memory-utilization, --max-model-len, --max-num-seqs) or more memory.")
+            ),
+            restart_edited,
+            check_loaded,
         ),
     ),
     Rule(
@@ -205,7 +211,7 @@ RULES = (
         gpu_fault,
         ("step-1", "step-2", "check-2"),
         ("check-2",),
-        template("Look up the Xid, drain the host and reset or replace the GPU before the server is started again."),
+        (say("Look up the Xid, drain the host, and reset or replace the GPU."), restart, check_loaded),
     ),
     Rule(
         "engine_dead",
@@ -213,6 +219,6 @@ RULES = (
         engine_dead,
         ("symptom-health", "symptom-accepted", "step-1", "step-2", "step-3", "check-1"),
         ("step-2", "check-1"),
-        "{restart}",
+        (restart, check_loaded),
     ),
 )

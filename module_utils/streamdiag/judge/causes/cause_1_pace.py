@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from ...words import Words, say, template
+from ...words import Words, say
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import flows
 from ..tokens import tokens_used
@@ -128,8 +128,10 @@ RULES = (
         client_timeout,
         ("symptom-silence", "step-5"),
         ("symptom-silence",),
-        template(
-            "Give clients a longer idle timeout (Codex: stream_idle_timeout_ms), and the server less to do at once."
+        (
+            say(
+                "Give clients a longer idle timeout (Codex: stream_idle_timeout_ms), and the server less to do at once."
+            ),
         ),
     ),
     Rule(
@@ -138,6 +140,6 @@ RULES = (
         slow_generation,
         ("symptom-silence", "step-5"),
         ("symptom-silence",),
-        template("Not a hang: give clients a longer timeout, or the server less to do at once."),
+        (say("Not a hang: give clients a longer timeout, or the server less to do at once."),),
     ),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...words import Words, say, template
+from ...words import Words, say
 from ..facts import SLOW, Facts, StreamFacts
 from ..witness import began, canary_answered, gauges, halted
+from .remedy import check, check_loaded, restart_edited, where_written
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
 #: Share of the KV cache in use from which there is no room for another request.
@@ -128,7 +129,10 @@ RULES = (
         queue_saturated,
         (*_SILENT, "check-3"),
         ("symptom-silence",),
-        template("Wait or add capacity; see which clients hold the running requests (--max-num-seqs bounds them)."),
+        (
+            say("Wait or add capacity; see which clients hold the running requests (--max-num-seqs bounds them)."),
+            check,
+        ),
     ),
     Rule(
         "kv_cache_exhausted",
@@ -136,6 +140,10 @@ RULES = (
         kv_cache_exhausted,
         (*_SILENT, "check-3"),
         ("symptom-silence",),
-        template("Lower --max-model-len or give the KV cache more memory. {restart}"),
+        (
+            where_written(say("Lower --max-model-len or give the KV cache more memory.")),
+            restart_edited,
+            check_loaded,
+        ),
     ),
 )

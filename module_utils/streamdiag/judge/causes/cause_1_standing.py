@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Tuple
 from ...bundle import Process
 from ...clocks import API_SERVERS
 from ...responses import acting_events, is_chat
-from ...words import Words, as_words, joined, say, template
+from ...words import Words, as_words, joined, say
 from ..facts import Facts, StreamFacts
 from ..silence import Silence, Standing
 from ..witness import (
@@ -25,6 +25,7 @@ from ..witness import (
     stalled,
     steps_again,
 )
+from .remedy import check, check_loaded, restart_with_stacks, resume, wake_up
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 #: Seconds. An event loop that runs answers ``/health`` in milliseconds.
@@ -297,7 +298,7 @@ RULES = (
         api_server_stalled,
         ("symptom-health", "symptom-accepted", "symptom-silence", "step-1", "check-1", "check-3"),
         ("symptom-health", "symptom-accepted"),
-        "{resume}{restart}",
+        (resume, restart_with_stacks("main", "api_server"), check_loaded),
     ),
     Rule(
         "engine_asleep",
@@ -305,9 +306,7 @@ RULES = (
         engine_asleep,
         _SILENT,
         ("symptom-silence",),
-        template(
-            "Wake it:\n$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/wake_up method=POST'"
-        ),
+        (wake_up, check),
     ),
     Rule(
         "engine_stalled",
@@ -315,6 +314,6 @@ RULES = (
         engine_stalled,
         (*_SILENT, "check-1", "check-3"),
         ("symptom-silence", "step-1"),
-        template("{resume}Before a restart, keep its stacks (py-spy dump --nonblocking --pid PID). {restart}"),
+        (resume, restart_with_stacks("engine_core", "worker"), check_loaded),
     ),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ...responses import data_of
-from ...words import Words, as_words, joined, say, template
+from ...words import Words, as_words, joined, say
 from ..facts import Facts, StreamFacts
 from ..streams import cut_by_limit, flows, tokens_asked
 from ..tokens import deltas, tokens_used
 from ..unshown import unshown
 from ..witness import keeps_tokens, works_on
+from .remedy import check
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 #: Tokens of reasoning, for a question that needs hardly any, that healthy models stay below; see host/cases.py.
@@ -129,9 +130,11 @@ RULES = (
         runaway_reasoning,
         ("fix-1", "fix-4", "step-1", "step-3", "step-5"),
         ("fix-1",),
-        template(
-            "Have clients ask for less reasoning (reasoning.effort), or allow it more tokens where it only thinks "
-            "long; check that --reasoning-parser is the one of this model."
+        (
+            say(
+                "Have clients ask for less reasoning (reasoning.effort), or allow it more tokens where it only thinks "
+                "long; check that --reasoning-parser is the one of this model."
+            ),
         ),
     ),
     Rule(
@@ -140,8 +143,12 @@ RULES = (
         reasoning_hidden,
         ("symptom-silence", "step-1", "step-3", "fix-1"),
         ("symptom-silence",),
-        template(
-            "Show it (no include_reasoning: false; the --reasoning-parser of this model), or have clients wait longer."
+        (
+            say(
+                "Show it (no include_reasoning: false; the --reasoning-parser of this model), or have clients wait "
+                "longer."
+            ),
+            check,
         ),
     ),
 )

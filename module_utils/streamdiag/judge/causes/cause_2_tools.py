@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ...responses import acting_events, data_of, is_chat, is_streaming, name_of
-from ...words import Words, joined, say, template
+from ...words import Words, joined, say
 from ..facts import Facts, StreamFacts
 from ..heartbeat import ping_flag, ping_interval
 from ..protocol.item import CALLS
@@ -14,6 +14,7 @@ from ..streams import cut_by_limit, has_delta, tokens_asked
 from ..tokens import tokens_used
 from ..unshown import SOME
 from ..witness import held, keeps_tokens, works_on
+from .remedy import check_loaded, restart_edited, where_written
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 
 #: Cases whose request has tools.
@@ -185,7 +186,13 @@ RULES = (
         tool_call_withheld,
         ("symptom-silence", "step-2", "step-3"),
         ("step-3",),
-        template("Check that --tool-call-parser is the one of this model; until then clients can do without tools."),
+        (
+            where_written(
+                say("See that --tool-call-parser is the one of this model; until then clients can do without tools.")
+            ),
+            restart_edited,
+            check_loaded,
+        ),
     ),
     Rule(
         "awaiting_tool_output",
@@ -193,9 +200,15 @@ RULES = (
         awaiting_tool_output,
         ("symptom-silence", "step-3", "step-5"),
         ("step-3",),
-        template(
-            "Clients wait for response.completed before they run a tool: the server must end the turn after the call. "
-            "Look for --responses-tool-timeout and built-in tools on its command line."
+        (
+            where_written(
+                say(
+                    "Clients wait for response.completed before they run a tool: the server must end the turn after "
+                    "the call. Look for --responses-tool-timeout and built-in tools on its command line."
+                )
+            ),
+            restart_edited,
+            check_loaded,
         ),
     ),
     Rule(
@@ -204,8 +217,11 @@ RULES = (
         no_heartbeat,
         ("step-4", "symptom-silence"),
         ("step-4",),
-        template(
-            "Look at --responses-ping-interval-seconds; Codex ignores comments, so only a data event keeps it waiting."
+        (
+            say(
+                "Look at --responses-ping-interval-seconds; Codex ignores comments, so only a data event keeps it "
+                "waiting."
+            ),
         ),
         contributing=True,
     ),

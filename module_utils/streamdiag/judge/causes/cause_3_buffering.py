@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from ...words import NOTHING, Words, as_words, joined, say, template
+from ...words import NOTHING, Words, as_words, joined, say
 from ..arrival import FLOWING, HELD_BACK, compare_arrival
 from ..facts import Facts, StreamFacts
 from ..streams import ENDED, how_it_ended
 from ..witness import clock_words, engine_lives, engines, held, nobody_works_on, works_on
 from .cause_1_standing import loop_blocks
+from .remedy import check, check_loaded, restart_edited, where_written
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 
 #: Cases of which something must be shown although no call is made.
@@ -211,9 +212,15 @@ RULES = (
         server_buffering,
         ("symptom-first-event", "symptom-silence", "step-1", "step-2", "fix-3"),
         ("symptom-first-event", "symptom-silence"),
-        template(
-            "Take VLLM_DEBUG_LOG_API_SERVER_RESPONSE and middlewares that collect bodies out of the server's "
-            "configuration. {restart}"
+        (
+            where_written(
+                say(
+                    "Take VLLM_DEBUG_LOG_API_SERVER_RESPONSE and middlewares that collect bodies out of the server's "
+                    "configuration."
+                )
+            ),
+            restart_edited,
+            check_loaded,
         ),
     ),
     Rule(
@@ -222,9 +229,12 @@ RULES = (
         proxy_buffering,
         ("symptom-first-event", "symptom-silence"),
         ("step-1",),
-        template(
-            "Let the proxy pass the stream on: no gzip for text/event-stream, no buffering "
-            "(nginx: gzip_types, proxy_buffering off, or the header X-Accel-Buffering: no)."
+        (
+            say(
+                "Let the proxy pass the stream on: no gzip for text/event-stream, no buffering "
+                "(nginx: gzip_types, proxy_buffering off, or the header X-Accel-Buffering: no)."
+            ),
+            check,
         ),
     ),
     Rule(
@@ -233,8 +243,9 @@ RULES = (
         proxy_interference,
         ("symptom-accepted", "symptom-silence"),
         ("step-1",),
-        template(
-            "Look into the proxy's log at the time of the stream; raise its timeouts (nginx: proxy_read_timeout)."
+        (
+            say("Look into the proxy's log at the time of the stream; raise its timeouts (nginx: proxy_read_timeout)."),
+            check,
         ),
     ),
 )

@@ -6,9 +6,11 @@ from typing import List
 
 from ...bundle import Experiment
 from ...responses import acting_events, name_of
-from ...words import Words, joined, say, template
+from ...words import Words, joined, say
+from ..commands import audit_command, restart_command
 from ..facts import Facts, StreamFacts
 from ..witness import held
+from .remedy import check
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out, shared_counters
 
 
@@ -100,16 +102,34 @@ def _cut_short(sent: StreamFacts) -> bool:
     return [name_of(event) for event in acting_events(sent.stream)] == ["response.created"]
 
 
+def _prove(facts: Facts) -> List[Words]:
+    """Once it was tried, it is proven or it is not."""
+    if facts.experiment is not None and facts.experiment["change"] == "compat_off":
+        return []
+    command = audit_command(facts, "compat_off")
+    return [
+        say(
+            "Prove it (restarts the server without the mode, and back). Go on only if that is fixed:\n$ {command}",
+            command=command,
+        )
+    ]
+
+
+def _switch_off(facts: Facts) -> List[Words]:
+    return [say("Switch it off (restarts the server):\n$ {command}", command=restart_command(facts, "off"))]
+
+
+def _take_back(facts: Facts) -> List[Words]:
+    return [say("To take that back later:\n$ {command}", command=restart_command(facts, "default"))]
+
+
 RULES = (
     Rule(
         "compat_mode_filtering",
         4,
         compat_mode_filtering,
-        ("symptom-silence", "step-1", "step-3", "fix-2"),
+        ("fix-2", "symptom-silence", "step-1", "step-3"),
         ("symptom-silence",),
-        template(
-            "{compat_proof}Switch it off, which restarts the server:\n{compat_off}\n"
-            "To take that back later:\n{compat_default}"
-        ),
+        (_prove, _switch_off, check, _take_back),
     ),
 )

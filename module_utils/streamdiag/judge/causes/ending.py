@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from ...responses import FAILED, acting_events, data_of, name_of
-from ...words import joined, say, template
+from ...words import joined, say
 from ..facts import Facts, StreamFacts
 from ..streams import cut_early, tokens_asked
 from ..tokens import tokens_used
 from .log_beside import log_beside, stopped_in_order
+from .remedy import check_loaded, restart_edited, where_written
 from .rule import CONFIRMED, Claim, Rule, names, not_tested, ruled_out
 
 #: The line of a traceback that names the exception: of Python itself, or behind vLLM's prefix.
@@ -126,9 +127,11 @@ RULES = (
         stream_truncated,
         ("step-1", "step-2", "step-3"),
         ("step-1", "step-3"),
-        template(
-            "Look for a traceback at the time of the cut in the server's log: "
-            "it names the exception that cut the stream."
+        (
+            say(
+                "Look for a traceback at the time of the cut in the server's log: "
+                "it names the exception that cut the stream."
+            ),
         ),
     ),
     Rule(
@@ -137,7 +140,11 @@ RULES = (
         output_limit,
         ("fix-4",),
         ("fix-4",),
-        template("Raise what caps it: --max-model-len, or max_new_tokens of the generation config."),
+        (
+            where_written(say("Raise what caps it: --max-model-len, or max_new_tokens of the generation config.")),
+            restart_edited,
+            check_loaded,
+        ),
     ),
     Rule(
         "protocol_violation",
@@ -145,8 +152,10 @@ RULES = (
         protocol_violation,
         ("step-1", "step-3"),
         ("step-1", "step-3"),
-        template(
-            "Take middlewares out of the server first; then report it to whoever builds it, with the stream's file."
+        (
+            say(
+                "Take middlewares out of the server first; then report it to whoever builds it, with the stream's file."
+            ),
         ),
     ),
 )

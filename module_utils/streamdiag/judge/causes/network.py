@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...words import Words, as_words, say, template
+from ...words import Words, as_words, say
 from ..facts import Facts, StreamFacts
 from ..streams import ENDED, how_it_ended
+from .remedy import check
 from .rule import CONFIRMED, LIKELY, POSSIBLE, Claim, Rule, names, not_tested, ruled_out
 
 
@@ -50,9 +51,12 @@ RULES = (
         network_stall,
         ("symptom-silence", "symptom-accepted"),
         ("step-1",),
-        template(
-            "Look for what drops packets of long connections between clients and the host: "
-            "firewalls, MTU, load balancers."
+        (
+            say(
+                "Look for what drops packets of long connections between clients and the host: "
+                "firewalls, MTU, load balancers."
+            ),
+            check,
         ),
     ),
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import Callable, Iterable, NamedTuple, Optional, Tuple
 
 from ...words import NOTHING, Words, say
 from ..facts import Facts, StreamFacts
+from .remedy import Step
 
 CONFIRMED, LIKELY, POSSIBLE, RULED_OUT, NOT_TESTED = "confirmed", "likely", "possible", "ruled_out", "not_tested"
 
@@ -40,8 +39,8 @@ class Claim(NamedTuple):
 class Rule(NamedTuple):
     """``for_``: rows that speak for the cause where they fail or warn; ``against``: against it where they pass.
 
-    ``fix``: what to do, a ``template`` with the fields of ``fix_fields``. ``contributing``: it makes a hang worse and
-    is named as the cause only when nothing else is.
+    ``fix``: the steps of its remedy. ``contributing``: it makes a hang worse and is named as the cause only when
+    nothing else is.
     """
 
     id: str
@@ -49,74 +48,8 @@ class Rule(NamedTuple):
     judge: Callable[[Facts], Claim]
     for_: Tuple[str, ...]
     against: Tuple[str, ...]
-    fix: str
+    fix: Tuple[Step, ...]
     contributing: bool = False
-
-
-_START_BY_HAND = say("Start the server by the means it was started with (this host shows no systemd unit for it).")
-_RESTART_BY_HAND = say("Restart the server by the means it was started with (this host shows no systemd unit for it).")
-
-
-def fix_fields(facts: Facts) -> Dict[str, str]:
-    """What a fix may name: host, unit, base_url, inventory (``-i PATH `` or nothing), and as whole steps ``start``,
-    ``restart``, ``resume``, ``compat_proof``, ``compat_off`` and ``compat_default``.
-
-    A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
-    stopped by a signal, ``compat_proof`` once it was tried.
-    """
-    tried = facts.experiment is not None and facts.experiment["change"] == "compat_off"
-    proof = audit_command(facts, "compat_off")
-    host = facts.run["host"]
-    unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
-    inventory = inventory_options(facts)
-    as_root = f"$ ansible {inventory}{shlex.quote(host)} -b -m ansible.builtin"
-    start = f"{as_root}.systemd_service -a 'name={unit} state=started'"
-    restart = f"{as_root}.systemd_service -a 'name={unit} state=restarted'"
-    stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in ("T", "t"))
-    going_on = say(
-        "Let what is stopped go on:\n{command}\nOnly if the streams stay silent then: ",
-        command=f"{as_root}.command -a 'kill -CONT {stopped}'",
-    )
-    return {
-        "host": shlex.quote(host),
-        "inventory": inventory,
-        "unit": unit,
-        "base_url": _plain(facts.target.get("base_url", ""), "BASE_URL"),
-        "start": say("Start it:\n{command}", command=start) if facts.unit.known else _START_BY_HAND,
-        "restart": say("Restart it:\n{command}", command=restart) if facts.unit.known else _RESTART_BY_HAND,
-        "compat_proof": "" if tried else say("Prove it: before, without it, and back:\n$ {command}\n", command=proof),
-        "compat_off": f"$ {restart_command(facts, 'off')}",
-        "compat_default": f"$ {restart_command(facts, 'default')}",
-        "resume": going_on if stopped else "",
-    }
-
-
-def restart_command(facts: Facts, mode: str) -> str:
-    """The command that puts the host's compatibility mode to ``mode`` (on, off, default)."""
-    return _playbook(facts, "restart.yml", f"restart_compat={mode}")
-
-
-def audit_command(facts: Facts, change: str) -> str:
-    """The command that shows what ``change`` does (compat_off, …), and takes it back."""
-    return _playbook(facts, "audit.yml", f"audit_change={change}")
-
-
-def _playbook(facts: Facts, playbook: str, variable: str) -> str:
-    unit = _plain(facts.target.get("unit", {}).get("name", ""), "UNIT")
-    named = "" if unit in ("UNIT", "vllm.service") else f" -e vllm_unit={unit}"
-    host = shlex.quote(facts.run["host"])
-    return f"ansible-playbook {inventory_options(facts)}{playbook} -l {host}{named} -e {variable}"
-
-
-def inventory_options(facts: Facts) -> str:
-    """``-i PATH `` for each inventory that was not the project's own, which needs no naming."""
-    given = [str(path) for path in facts.run.get("inventories", [])]
-    return "".join(f"-i {shlex.quote(path)} " for path in given if not path.endswith("/inventory/hosts.yml"))
-
-
-def _plain(text: str, placeholder: str) -> str:
-    """``text`` for a command that people paste; what a host named in a way that a shell could read is not put there."""
-    return text if re.fullmatch(r"[A-Za-z0-9@:/._\[\]-]+", text) else placeholder
 
 
 def shared_counters(facts: Facts) -> Tuple[Words, ...]:

@@ -6,7 +6,17 @@ import json
 from typing import List
 
 from ...words import as_words, joined, say, template
-from ..facts import Facts, StreamFacts
+from ..facts import UP, Facts, StreamFacts
+from .remedy import (
+    ask_what_is_served,
+    ask_where_it_listens,
+    check_loaded,
+    give_key,
+    read_log,
+    restart_edited,
+    start,
+    where_written,
+)
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
 #: Restarts within minutes, with no answer in between, that make a loop.
@@ -68,7 +78,7 @@ def service_down(facts: Facts) -> Claim:
         return ruled_out(say("it is started again and again: {reason}", reason=looping.reason))
     if facts.unit.now("ActiveState") == "active" and other_addresses(facts):
         return ruled_out(say("it listens elsewhere: {places}", places=", ".join(other_addresses(facts))))
-    if facts.unit.now("ActiveState") not in ("active", "activating", "reloading"):
+    if facts.unit.now("ActiveState") not in UP:
         summary = say("{server} on {host} is not running: it is {state}", server=server, host=host, state=state)
         return Claim(CONFIRMED, joined("; ", [state, refused]), summary)
     reason = say("{state}, and nothing listens: {why}", state=state, why=refused)
@@ -180,11 +190,7 @@ RULES = (
         crash_loop,
         (*_UNREACHED, "step-2"),
         ("symptom-health", "check-1"),
-        template(
-            "Read why it exits:\n"
-            "$ ansible {inventory}{host} -b -m ansible.builtin.command -a 'journalctl -u {unit} -n 50 --no-pager'\n"
-            "Correct its command line or configuration."
-        ),
+        (read_log, where_written(say("Correct what the message names.")), restart_edited, check_loaded),
     ),
     Rule(
         "endpoint_unreachable",
@@ -192,7 +198,7 @@ RULES = (
         endpoint_unreachable,
         ("symptom-health", "symptom-accepted", "step-1"),
         ("symptom-health",),
-        template("Leave vllm_base_url away, so that the address is taken from the running server, or correct it."),
+        (ask_where_it_listens,),
     ),
     Rule(
         "service_down",
@@ -200,7 +206,7 @@ RULES = (
         service_down,
         _UNREACHED,
         ("symptom-health", "check-1"),
-        "{start}",
+        (start, check_loaded),
     ),
     Rule(
         "auth_rejected",
@@ -208,9 +214,7 @@ RULES = (
         auth_rejected,
         ("symptom-accepted", "step-1"),
         ("symptom-accepted",),
-        template(
-            "Give the key that clients use:\n$ ansible-playbook diagnose.yml {inventory}-l {host} -e vllm_api_key=KEY"
-        ),
+        (give_key,),
     ),
     Rule(
         "request_rejected",
@@ -218,9 +222,6 @@ RULES = (
         request_rejected,
         ("symptom-accepted", "step-1", "step-3"),
         ("symptom-accepted",),
-        template(
-            "Correct what the server's message names; the models it serves:\n"
-            "$ ansible {inventory}{host} -m ansible.builtin.uri -a 'url={base_url}/v1/models return_content=true'"
-        ),
+        (ask_what_is_served,),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...responses import name_of
 from ...words import Words, joined, say
-from ..causes.rule import audit_command, restart_command
+from ..commands import audit_command, restart_command
 from ..facts import Facts, StreamFacts
 from ..localise import localise, works
 from ..streams import cut_by_limit, cut_early, end_is_whole, tokens_asked

@@ -7,7 +7,7 @@ from typing import List, Optional
 from ...bundle import Gpu, Process
 from ...clocks import HALTED_STATES, serving
 from ...words import Words, joined, say
-from ..facts import Facts
+from ..facts import Facts, was_asked
 from ..unfinished import unfinished
 from .row import Finding, Row, skip
 
@@ -30,10 +30,13 @@ def _processes_alive(facts: Facts) -> Finding:
         return skip(joined("; ", [facts.unit.reason, none]))
     words: List[str] = [say("unit {state}", state=facts.unit.state)] if facts.unit.known else [facts.unit.reason]
     restarts = facts.unit.number("NRestarts")
-    if facts.unit.known:
+    if restarts:
         words.append(say("{restarts} restarts", restarts=restarts))
     states = {process["pid"]: process["state"] for process in facts.last_seen}
-    words += [_process(process, states.get(process["pid"], process["state"])) for process in listed]
+    now = [Process(**{**process, "state": states.get(process["pid"], process["state"])}) for process in listed]
+    # What is out of the ordinary first, helpers last: a row is cut where it is skimmed.
+    now.sort(key=lambda process: (process["state"] not in HALTED_STATES, process["role"] == "other"))
+    words += map(_process, now)
     halted = [p for p in serving(facts.last_seen) if p["state"] in HALTED_STATES]
     observed = joined("; ", words)
     evidence = [facts.quote("target.json", observed)]
@@ -66,12 +69,14 @@ def _halted(process: Process) -> Words:
     return say("{pid} ({role}) in state {state}", pid=process["pid"], role=process["role"], state=process["state"])
 
 
-def _process(process: Process, state: str) -> Words:
+def _process(process: Process) -> Words:
+    if process["state"] == "gone":
+        return say("{role} {pid}: gone", role=process["role"], pid=process["pid"])
     return say(
         "{role} {pid}: state {state}, {cpu:.1f} s CPU, {megabytes:.0f} MB",
         role=process["role"],
         pid=process["pid"],
-        state=state,
+        state=process["state"],
         cpu=process.get("cpu", 0.0),
         megabytes=process.get("rss_bytes", 0) / 1e6,
     )
@@ -130,6 +135,8 @@ def active_requests(facts: Facts) -> Finding:
     """Gauges and counters, ``/load`` where it counts, open connections on the port."""
     metrics, after = facts.metrics, facts.machine.get("metrics", {})
     if not metrics:
+        if not was_asked(after):
+            return skip(say("/metrics was not asked, because /health was not answered"))
         reason = after.get("reason", say("the host was not looked at"))
         return skip(say("/metrics was not answered: {reason}", reason=reason))
     running, waiting = metrics[-1].get("running"), metrics[-1].get("waiting")

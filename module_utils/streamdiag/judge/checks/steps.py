@@ -12,7 +12,7 @@ from ..heartbeat import ping_interval
 from ..localise import localise, works
 from ..logs import KERNEL_TROUBLE, TROUBLE
 from ..silence import pings
-from ..streams import flows
+from ..streams import OUTCOMES, flows
 from ..unshown import unshown
 from ..witness import paused
 from .row import Finding, Row, skip
@@ -76,7 +76,7 @@ def tool_stream(facts: Facts) -> Finding:
         finding = finding._replace(observed=observed)
     others = [facts.streams[name] for name in ("reasoning", "codex", "tool_turn") if name in facts.streams]
     failing = [one.name for one in others if not works(one)]
-    beside = [say("{case}: {outcome}", case=one.name, outcome=one.outcome) for one in others]
+    beside = [say("{case}: {outcome}", case=one.name, outcome=OUTCOMES[one.outcome]) for one in others]
     words = joined("; ", [finding.observed, *beside])
     evidence = finding.evidence + [facts.quote_stream(one.name, one.outcome) for one in others]
     if finding.status == "pass" and failing:
@@ -154,14 +154,18 @@ def _case(facts: Facts, case: str, good: str, bad: str) -> Finding:
         return skip(say("not sent: {why}", why=why))
     events = acting_events(sent.stream)
     deltas = sum(1 for event in events if name_of(event).endswith(".delta"))
-    observed = say(
-        "{outcome}: {events} events, {deltas} of them deltas, last {last}, {seconds:.2f} s",
-        outcome=sent.outcome,
-        events=len(events),
-        deltas=deltas,
-        last=name_of(events[-1]) if events else say("none"),
-        seconds=sent.stream["end"]["t"],
-    )
+    outcome, seconds = OUTCOMES[sent.outcome], sent.stream["end"]["t"]
+    if events:
+        observed = say(
+            "{outcome}: {events} events, {deltas} of them deltas, last {last}, {seconds:.2f} s",
+            outcome=outcome,
+            events=len(events),
+            deltas=deltas,
+            last=name_of(events[-1]),
+            seconds=seconds,
+        )
+    else:
+        observed = say("{outcome} after {seconds:.2f} s without an event", outcome=outcome, seconds=seconds)
     evidence = [facts.quote_stream(case, "{}; {}".format(observed, sent.stream["end"]["reason"]))]
     if not sent.completed:
         return Finding("fail", observed, bad, evidence)

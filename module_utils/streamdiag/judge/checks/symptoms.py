@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import List, Tuple
+
+from ...bundle import MACHINE, TARGET, Endpoint
 from ...responses import acting_events, is_chat, is_streaming, name_of
-from ...words import joined, say
+from ...words import Words, joined, say
 from ..arrival import HELD_BACK
-from ..facts import SLOW, Facts
+from ..facts import SLOW, Facts, was_asked
 from .row import Finding, Row, skip
 
+#: What the row of the health check tells of.
+ENDPOINTS = ("/health", "/v1/models", "/version")
 #: Seconds. A first event is sent before the engine has the request, so it takes milliseconds.
 PROMPT_FIRST_EVENT = 5.0
 FIRST = frozenset({"response.created", "response.queued"})
@@ -17,30 +22,26 @@ PROMPT_ANSWER = 2.0
 
 def health(facts: Facts) -> Finding:
     """``GET /health``, ``/v1/models``, ``/version``, each timed. A 200 does not prove that the engine lives."""
-    answers = [
-        (file, path, endpoint)
-        for path in ("/health", "/v1/models", "/version")
-        for file, endpoint in facts.endpoints(path)
-    ]
+    before, after = (
+        [(path, one) for path in ENDPOINTS for where, one in facts.endpoints(path) if where == file]
+        for file in (TARGET, MACHINE)
+    )
+    answers = [*before, *after]
     if not answers:
         return skip(say("the server's endpoints were not asked: {why}", why=_why_nothing(facts)))
-    words, evidence, statuses = [], [], []
-    for file, path, endpoint in answers:
-        answered = endpoint["state"] == "ok"
-        answer = say("HTTP {status}", status=endpoint["http_status"]) if answered else endpoint["reason"]
-        seconds = endpoint["seconds"]
-        if file == "target.json":
-            words.append(say("{path} before: {answer} in {seconds:.2f} s", path=path, answer=answer, seconds=seconds))
-        else:
-            words.append(say("{path} after: {answer} in {seconds:.2f} s", path=path, answer=answer, seconds=seconds))
-        evidence.append(facts.quote(file, words[-1]))
-        if path == "/health":
-            statuses.append(endpoint["http_status"] if answered else None)
+    words, evidence = [], []
+    if before:
+        words.append(say("before: {answers}", answers=_answers(before)))
+        evidence.append(facts.quote(TARGET, words[-1]))
+    if after:
+        words.append(say("after: {answers}", answers=_answers(after)))
+        evidence.append(facts.quote(MACHINE, words[-1]))
     observed = joined("; ", words)
+    statuses = [one["http_status"] if one["state"] == "ok" else None for path, one in answers if path == "/health"]
     if not statuses:
         return skip(say("/health was not asked"))
     if all(status == 200 for status in statuses):
-        slowest = max(endpoint["seconds"] for _file, _path, endpoint in answers)
+        slowest = max(endpoint["seconds"] for _path, endpoint in answers)
         if slowest > PROMPT_ANSWER:
             reason = say("it answers, but takes up to {seconds:.1f} s for it", seconds=slowest)
             return Finding("warn", observed, reason, evidence)
@@ -49,6 +50,21 @@ def health(facts: Facts) -> Finding:
         reason = say("it answered before the streams and not after them, or the other way")
         return Finding("fail", observed, reason, evidence)
     return Finding("fail", observed, say("the health check is not answered with 200"), evidence)
+
+
+def _answers(endpoints: List[Tuple[str, Endpoint]]) -> Words:
+    """Each path with its answer; those that were not asked are only counted among the others."""
+    words: List[str] = []
+    for path, endpoint in endpoints:
+        if was_asked(endpoint):
+            answered = endpoint["state"] == "ok"
+            answer = say("HTTP {status}", status=endpoint["http_status"]) if answered else endpoint["reason"]
+            words.append(
+                say("{path} {answer} in {seconds:.2f} s", path=path, answer=answer, seconds=endpoint["seconds"])
+            )
+    if len(words) < len(endpoints):
+        words.append(say("the others were not asked"))
+    return joined(", ", words)
 
 
 def accepted(facts: Facts) -> Finding:
