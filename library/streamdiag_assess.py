@@ -67,6 +67,15 @@ damaged:
   type: list
   elements: str
   returned: success
+differences:
+  description: How the evidence of a stored run is not as it was gathered, one for each folder of which that is so.
+  type: list
+  elements: str
+  returned: success
+progress:
+  description: The same for the operator.
+  type: str
+  returned: success
 announce:
   description: The verdicts for the terminal.
   type: str
@@ -92,6 +101,7 @@ def main() -> None:
     given = module.params
     order = Order(given["role"], given["language"], given["fail_on"])
     reported = report_hosts(given["folders"], given["runs"], order)
+    altered = [one.altered for one in reported if one.altered]
     said = [one.announcement for one in reported if one.announcement] if given["announce"] else []
     module.params["runs"] = sorted(given["runs"])  # the result need not carry them a second time
     module.exit_json(
@@ -100,6 +110,8 @@ def main() -> None:
             one.folder: {"verdict": one.verdict, "failures": one.failures, "report": one.report} for one in reported
         },
         damaged=[one.damaged for one in reported if one.damaged],
+        differences=altered,
+        progress="\n".join(f"warning: {one}" for one in altered),
         announce="\n\n".join(said),
     )
 

@@ -68,6 +68,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.streamdiag.compare.comparable import NotComparable
 from ansible.module_utils.streamdiag.compare.read import NotAResult, read_result
 from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.report.altered import doubted
 from ansible.module_utils.streamdiag.report.retold import retold
 from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import conclusion
@@ -106,6 +107,7 @@ def main() -> None:
         look = style(module.params["role"], module.params["language"])
         results = [retold(folder, read_result(folder), look.language) for folder in (before, after)]
         comparison = compare(results[0], results[1], module.params["force"])
+        comparison = doubted(comparison, before, after)
         report = write_audit(after, comparison, look, evidence_of(before, after))
     except (NotAResult, NotComparable, NotAsPublished) as error:
         module.fail_json(msg=f"{after.name}: {look.language.said(error.args[0])}")

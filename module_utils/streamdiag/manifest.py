@@ -1,7 +1,8 @@
 """``manifest.json`` of a host's folder: every file with its checksum, so that what changed since can be named.
 
 Evidence is gathered once and never changes, so its entry stays as it was first written: judging a damaged bundle
-again does not make it whole. What is rendered from it gets a new entry each time.
+again does not make it whole. What is rendered from it gets a new entry each time. Who judges or compares stored runs
+answers for what that wrote only: whatever else was changed, or came since, stays visible.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, TypedDict
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, TypedDict
 
 from . import __version__
 from .store import EVIDENCE, to_json, write_text
@@ -19,7 +20,7 @@ from .store import EVIDENCE, to_json, write_text
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 #: Below the folder of a host that was audited: what was gathered after the change.
-AFTER = "after"
+ARM_AFTER = "after"
 
 
 class Entry(TypedDict):
@@ -82,29 +83,61 @@ def entry_of(path: str, content: bytes) -> Entry:
 def host_folder(folder: Path) -> Path:
     """The host's folder whose part ``folder`` is: itself, or the one above ``after`` of an audit."""
     above = folder.parent
-    return above if folder.name == AFTER and (above / EVIDENCE).is_dir() else folder
+    return above if folder.name == ARM_AFTER and (above / EVIDENCE).is_dir() else folder
 
 
 def write_manifest(folder: Path) -> Path:
-    """Write the manifest of the host's folder that ``folder`` is, or is a part of; its path. Raises OSError."""
+    """When something was gathered: the manifest of the host's folder that ``folder`` is, or is a part of; its path.
+
+    All that is there is in it. Raises OSError.
+    """
     folder = host_folder(folder)
-    known = _known_evidence(folder)
-    found = {name: entry_of(name, (folder / name).read_bytes()) for name in files_below(folder).files}
-    found.pop(MANIFEST, None)
-    found.update(known)
+    found = {name: _entry(folder, name) for name in files_below(folder).files if name != MANIFEST}
+    found.update({name: one for name, one in _known(folder).items() if is_evidence(name)})
+    return _put(folder, found)
+
+
+def renew_manifest(folder: Path, written: Iterable[Path]) -> None:
+    """When nothing was gathered: new entries for what was ``written``, and no other. Raises OSError.
+
+    A folder without a manifest gets one of all that is there. One that cannot be read stays as it is: another in its
+    place would say that nothing was changed.
+    """
+    folder = host_folder(folder)
+    if not os.path.lexists(str(folder / MANIFEST)):
+        write_manifest(folder)
+        return
+    known = _known(folder)
+    if not known:
+        return
+    there = set(files_below(folder).files)
+    found = {name: one for name, one in known.items() if is_evidence(name) or name in there}
+    names = [path.relative_to(folder).as_posix() for path in written]
+    _put(folder, {**found, **{name: _entry(folder, name) for name in names}})
+
+
+def _put(folder: Path, found: Dict[str, Entry]) -> Path:
     files = [found[name] for name in sorted(found)]
     path = folder / MANIFEST
     write_text(path, to_json(Manifest(schema_version=MANIFEST_VERSION, tool_version=__version__, files=files)))
     return path
 
 
-def _known_evidence(folder: Path) -> Dict[str, Entry]:
-    """The entries of evidence that an earlier manifest has; none when there is no earlier one that can be read."""
+def _entry(folder: Path, name: str) -> Entry:
+    return entry_of(name, (folder / name).read_bytes())
+
+
+def is_evidence(path: str) -> bool:
+    """``path``: as of an Entry."""
+    return EVIDENCE in path.split("/")[:-1]
+
+
+def _known(folder: Path) -> Dict[str, Entry]:
+    """The entries of an earlier manifest; none when there is no earlier one that can be read."""
     try:
-        earlier = read_manifest(folder)
+        return {one["path"]: one for one in read_manifest(folder)["files"]}
     except NoManifest:
         return {}
-    return {one["path"]: one for one in earlier["files"] if EVIDENCE in one["path"].split("/")[:-1]}
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -128,6 +128,32 @@ def test_damage_is_named_and_nothing_is_overwritten(reports: Path, tmp_path: Pat
     assert (tmp_path / "tickets" / f"{RUN}.tar.gz").read_bytes() == first
 
 
+def test_judging_again_warns_of_evidence_that_was_changed(reports: Path) -> None:
+    """In the play's output and in the report, each time; and a comparison with such a run doubts it."""
+    host = reports / RUN / "gpu43"
+    shutil.copytree(reports / RUN, reports / "later")
+    journal = host / "evidence" / "journal.json"
+    journal.write_text(journal.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    (host / "evidence" / "machine.json").rename(host / "evidence" / "machine.bak")
+    words = (
+        "the evidence is not as it was gathered on the host, and was judged as it is: "
+        "changed: evidence/journal.json; missing: evidence/machine.json; added: evidence/machine.bak"
+    )
+    for _time in range(2):
+        judged = play("playbooks/assess.yml", "-e", f"assess_run={RUN}", reports=reports)
+        assert judged.rc == 0, judged.output
+        assert f"warning: gpu43: {words}" in judged.output
+        assert judged.output.count("warning: ") == 1
+        assert json.loads((host / "result.json").read_text(encoding="utf-8"))["notes"] == [words]
+        assert f"Note: {words}" in (host / "report.md").read_text(encoding="utf-8")
+    names = ("-e", f"compare_before={RUN}", "-e", "compare_after=later", "-e", "compare_force=true")
+    compared = play("playbooks/compare.yml", *names, reports=reports)
+    assert "but: the run before is not as it was written, and was compared as it is: changed: " in compared.output
+    assert "the run after is not as it was written" not in compared.output
+    packed = play("playbooks/pack.yml", "-e", f"pack_run={RUN}", reports=reports)
+    assert "warning: files of gpu43 that changed since they were written: evidence/journal.json\n" in packed.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -14,6 +14,7 @@ from streamdiag.manifest import (
     entry_of,
     files_below,
     read_manifest,
+    renew_manifest,
     write_manifest,
 )
 from streamdiag.store import write_part, write_text
@@ -118,3 +119,41 @@ def test_a_manifest_that_cannot_be_read_is_no_manifest(host, text, words):
         read_manifest(host)
     write_manifest(host)
     assert difference(host) == ([], [], [])
+
+
+# Judged or compared again
+
+
+def test_only_what_was_written_again_has_a_new_entry(host):
+    write_text(host / "result.json", "{}")
+    write_text(host / "pictures" / "simple.svg", "<svg/>")
+    write_manifest(host)
+    write_part(host, "run.json", {"host": "gpu44"})
+    write_part(host, "more.json", {})
+    write_text(host / "result.json", '{"a": 1}')
+    write_text(host / "report.md", "# good\n")
+    (host / "pictures" / "simple.svg").unlink()
+    renew_manifest(host, [host / "report.md"])
+    assert difference(host) == (["evidence/run.json", "result.json"], [], ["evidence/more.json"])
+    (host / "evidence" / "run.json").unlink()
+    renew_manifest(host, [host / "report.md", host / "result.json"])
+    assert difference(host) == ([], ["evidence/run.json"], ["evidence/more.json"])
+
+
+def test_what_is_written_below_after_is_in_the_host_s_manifest(host):
+    write_part(host / "after", "run.json", {})
+    write_manifest(host)
+    write_text(host / "after" / "report.md", "# after\n")
+    renew_manifest(host / "after", [host / "after" / "report.md"])
+    assert difference(host) == ([], [], [])
+
+
+def test_a_folder_without_a_manifest_gets_one_of_all(host):
+    renew_manifest(host, [])
+    assert difference(host) == ([], [], [])
+
+
+def test_a_manifest_that_cannot_be_read_is_not_renewed(host):
+    (host / "manifest.json").write_text("{", encoding="utf-8")
+    renew_manifest(host, [host / "report.md"])
+    assert (host / "manifest.json").read_text(encoding="utf-8") == "{"

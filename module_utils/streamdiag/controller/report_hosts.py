@@ -14,10 +14,12 @@ from .. import __version__
 from ..bundle import BUNDLE_VERSION, RUN
 from ..judge.assess import assess
 from ..judge.result import Verdict
+from ..report.altered import evidence_note, noted
 from ..report.schemas import NotAsPublished
 from ..report.terminal import announcement, failures
 from ..report.write import REPORT, style, write_report
 from ..store import NotABundle, load, skipped_parts, write_part
+from ..words import NOTHING
 from .folders import explain
 
 
@@ -31,10 +33,11 @@ class Order(NamedTuple):
 
 class Reported(NamedTuple):
     """What came of one host. ``damaged``: why its evidence could not be judged, and then there is no verdict; or what
-    was written of it is not as published."""
+    was written of it is not as published. ``altered``: how the evidence of a stored run is not as it was gathered."""
 
     folder: str
     damaged: str
+    altered: str
     verdict: Optional[Verdict]
     failures: List[str]  # why the play should fail
     report: str
@@ -61,24 +64,27 @@ _style = functools.lru_cache(maxsize=None)(style)
 
 def _report_host(work: tuple[str, Optional[Dict[str, Any]], Order]) -> Reported:
     name, run, order = work
-    folder, unlike = Path(name), ""
+    folder, unlike, look = Path(name), "", _style(order.role, order.language)
+    language, altered = look.language, ""
     try:
+        note = NOTHING if run else evidence_note(folder)
+        altered = f"{folder.name}: {language.said(note)}" if note else ""
         if run:
             _end(folder, run)
         bundle = load(folder)
-        result = assess(bundle)
+        result = noted(assess(bundle), note)
         try:
-            write_report(folder, bundle, result, _style(order.role, order.language))
+            write_report(folder, bundle, result, look, gathered=bool(run))
         except NotAsPublished as error:
             unlike = str(error)
     except NotABundle as error:
-        return Reported(name, str(error), None, [str(error)], "", "")
+        return Reported(name, str(error), altered, None, [str(error)], "", "")
     except OSError as error:
-        return Reported(name, explain(error, folder), None, [explain(error, folder)], "", "")
-    source, language = (bundle.target or {}).get("base_url_source", ""), _style(order.role, order.language).language
+        return Reported(name, explain(error, folder), altered, None, [explain(error, folder)], "", "")
+    source = (bundle.target or {}).get("base_url_source", "")
     why = failures(result, order.fail_on, source, language) + ([unlike] if unlike else [])
     report = str(folder / REPORT)
-    return Reported(name, unlike, result["verdict"], why, report, announcement(result, report, language))
+    return Reported(name, unlike, altered, result["verdict"], why, report, announcement(result, report, language))
 
 
 def _end(folder: Path, run: Dict[str, Any]) -> None:

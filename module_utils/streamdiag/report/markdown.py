@@ -34,6 +34,8 @@ class Limits(NamedTuple):
 BRIEF = 200
 #: Characters of the name or the data of an event, in a table that names the file of all of them.
 EVENT = 60
+#: Characters of a picture in characters (pictures/sketch.py): half of it shows nothing, so it has room for eight GPUs.
+DRAWING = 2400
 LIMITS = Limits(EXCERPT_LIMIT, EXCERPT_LIMIT, LINE_LIMIT, 40)
 #: Stands for a value that is not known.
 NOTHING = "-"
@@ -213,6 +215,7 @@ def render(
     filters: Dict[str, Callable[..., Safe]] = {
         "code": lambda value: code(value, limits.text, rest_in_file),
         "block": lambda value: block(value, limits.block, limits.line, rest),
+        "drawing": lambda value: block(value, DRAWING, LIMITS.line, rest),
         "important": lambda value: Safe(escape(value, LIMITS.text, rest_in_file)),
         "brief": lambda value: Safe(escape(value, min(BRIEF, limits.text), rest_in_file)),
         "event": lambda value: code(value, max(EVENT, limits.text // 4), short_rest),

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..judge.assess import assess
 from ..judge.result import Result
 from ..store import NotABundle, load, to_json
+from .altered import evidence_note, noted
 from .language import ENGLISH_NAME, Language
 
 
@@ -20,7 +21,7 @@ def retold(folder: Path, stored: Result, language: Language) -> Result:
     if language.name == ENGLISH_NAME:
         return stored
     try:
-        again = assess(load(folder))
+        again = noted(assess(load(folder)), evidence_note(folder))
     except (NotABundle, OSError):
         return stored
     return again if json.loads(to_json(again)) == stored else stored

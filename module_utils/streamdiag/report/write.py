@@ -10,7 +10,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..compare.comparison import Comparison
 from ..judge.result import Result, ToolError
-from ..manifest import write_manifest
+from ..manifest import renew_manifest, write_manifest
 from ..store import Bundle, to_json, write_text
 from ..words import in_language
 from .audit import render_audit
@@ -44,39 +44,53 @@ def style(role: str, language: str) -> Style:
     return Style(Path(role), load_language(language, Path(role) / "texts"))
 
 
-def write_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> Path:
+class _Written(NamedTuple):
+    """``document``: what stands in the file for other programs; ``files``: all that was written, the report first."""
+
+    document: Any
+    files: List[Path]
+
+
+def write_report(folder: Path, bundle: Bundle, result: Result, look: Style, gathered: bool = True) -> Path:
     """``result.json``, ``report.md``, its page and pictures, of the host of ``folder``; the path of ``report.md``.
 
+    ``gathered``: the evidence has just come; else it is a stored run's, and the manifest goes on saying what it was.
     What could not be drawn is among the tool's errors of what is written; the run has not failed for it.
     Raises NotAsPublished when what is written does not fit its schema.
     """
-    report, written = _put_report(folder, bundle, result, look)
-    write_manifest(folder)  # last: it is of everything else
-    _require(RESULT, written, folder, look)
-    return report
+    report = _put_report(folder, bundle, result, look)
+    if gathered:
+        write_manifest(folder)  # last: it is of everything else
+    else:
+        renew_manifest(folder, report.files)
+    _require(RESULT, report.document, folder, look)
+    return report.files[0]
 
 
 def write_audit(folder: Path, comparison: Comparison, look: Style, bundles: Optional[Bundles] = None) -> Path:
-    """``audit.json``, ``audit.md``, its page and picture in ``folder``; the path of ``audit.md``.
+    """``audit.json``, ``audit.md``, its page and picture in ``folder``, of stored runs; the path of ``audit.md``.
 
     ``bundles``: the evidence before and after, of which the picture is made. Raises NotAsPublished.
     """
-    report, written = _put_audit(folder, comparison, look, bundles)
-    write_manifest(folder)
-    _require(AUDIT, written, folder, look)
-    return report
+    audit = _put_audit(folder, comparison, look, bundles)
+    renew_manifest(folder, audit.files)
+    _require(AUDIT, audit.document, folder, look)
+    return audit.files[0]
 
 
 def write_both(
     folder: Path, bundle: Bundle, result: Result, comparison: Comparison, look: Style, bundles: Bundles
 ) -> Tuple[Path, Path]:
-    """What ``write_report`` and ``write_audit`` write; the paths of report and audit. Raises NotAsPublished."""
-    report, result = _put_report(folder, bundle, result, look)
-    audit, comparison = _put_audit(folder, comparison, look, bundles)
+    """What ``write_report`` and ``write_audit`` write, of an audit that has just ended; the paths of report and audit.
+
+    Raises NotAsPublished.
+    """
+    report = _put_report(folder, bundle, result, look)
+    audit = _put_audit(folder, comparison, look, bundles)
     write_manifest(folder)
-    _require(RESULT, result, folder, look)
-    _require(AUDIT, comparison, folder, look)
-    return report, audit
+    _require(RESULT, report.document, folder, look)
+    _require(AUDIT, audit.document, folder, look)
+    return report.files[0], audit.files[0]
 
 
 def write_summary(folder: Path, summary: Summary, stored: Stored, look: Style) -> Path:
@@ -86,13 +100,13 @@ def write_summary(folder: Path, summary: Summary, stored: Stored, look: Style) -
     """
     write_text(folder / "summary.json", to_json(summary))
     text = render_summary(summary, look.role / "templates" / "summary.md.j2", look.language)
-    report = _write_text_and_page(folder / "summary.md", text, summary["run_id"], look)
+    report = _write_text_and_page(folder / "summary.md", text, summary["run_id"], look)[0]
     write_text(folder / "junit.xml", junit(summary["run_id"], stored))
     _require(SUMMARY, summary, folder, look)
     return report
 
 
-def _put_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> Tuple[Path, Result]:
+def _put_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> _Written:
     errors: List[ToolError] = []
     pictures = pictures_of(bundle, result, look.language, errors)
     result = {**result, "tool_errors": result["tool_errors"] + errors}
@@ -100,12 +114,11 @@ def _put_report(folder: Path, bundle: Bundle, result: Result, look: Style) -> Tu
     template = look.role / "templates" / "report.md.j2"
     text = render_report(bundle, result, template, look.language, pictures=pictures)
     title = _title(result["verdict"]["status"], result["host"], look)
-    return _write_text_and_page(folder / REPORT, text, title, look, pictures), result
+    files = _write_text_and_page(folder / REPORT, text, title, look, pictures)
+    return _Written(result, [*files, folder / "result.json"])
 
 
-def _put_audit(
-    folder: Path, comparison: Comparison, look: Style, bundles: Optional[Bundles]
-) -> Tuple[Path, Comparison]:
+def _put_audit(folder: Path, comparison: Comparison, look: Style, bundles: Optional[Bundles]) -> _Written:
     errors: List[str] = []
     picture = picture_of_pair(comparison, *bundles, look.language, errors) if bundles is not None else None
     comparison = {**comparison, "methods": comparison["methods"] + errors}
@@ -113,22 +126,25 @@ def _put_audit(
     text = render_audit(comparison, look.role / "templates" / "audit.md.j2", look.language, picture)
     title = _title(comparison["conclusion"]["word"], comparison["host"], look)
     pictures = [picture] if picture is not None else []
-    return _write_text_and_page(folder / "audit.md", text, title, look, pictures), comparison
+    files = _write_text_and_page(folder / "audit.md", text, title, look, pictures)
+    return _Written(comparison, [*files, folder / "audit.json"])
 
 
 def _title(word: str, host: str, look: Style) -> str:
     return f"{in_language(term(word), look.language.gettext)}: {host}"
 
 
-def _write_text_and_page(path: Path, text: str, title: str, look: Style, pictures: Sequence[Picture] = ()) -> Path:
-    """``text`` to ``path``, the same as HTML beside it, and the pictures of both; ``path``."""
-    for picture in pictures:
-        write_text(path.parent / picture.path, picture.svg)
-    write_text(path, text)
+def _write_text_and_page(
+    path: Path, text: str, title: str, look: Style, pictures: Sequence[Picture] = ()
+) -> List[Path]:
+    """``text`` to ``path``, the same as HTML beside it, and the pictures of both; all their paths, ``path`` first."""
     embedded = {picture.path: picture.svg for picture in pictures}
     whole = page(text, clean(title), look.role / "templates" / "page.html.j2", look.language, embedded)
-    write_text(path.with_suffix(".html"), whole)
-    return path
+    files = {path: text, path.with_suffix(".html"): whole}
+    files.update({path.parent / name: svg for name, svg in embedded.items()})
+    for file, content in files.items():
+        write_text(file, content)
+    return list(files)
 
 
 def _require(name: str, document: Any, folder: Path, look: Style) -> None:

@@ -43,6 +43,7 @@ SAME_IN_RUSSIAN = {
         "{case}: HTTP {status}: {message}",
         "GPU {index} {name}: {load}, {memory}",
         "GPU {index}: {lost}",
+        "GPU {number}",
         "GPU",
         "the GPUs",
         "CPU API",

@@ -198,9 +198,9 @@ def test_how_it_ended():
     assert "HTTP 504: 60.00 s" in texts(drawn(late))
 
 
-def test_the_load_of_gpus():
+def test_the_load_of_a_gpu():
     busy = stream()
-    busy["samples"]["gpus"] = [*gpus(0.0, 97.0), *gpus(3.0, t=[6.0])]
+    busy["samples"]["gpus"] = [*gpus(97.0), *gpus(3.0, t=[6.0])]
     assert lane(drawn(busy), "GPU") == "3 to 97 %"
     busy["samples"]["gpus"] = gpus(None, t=[0.0], lost="GPU is lost")
     assert lane(drawn(busy), "GPU") == "lost"

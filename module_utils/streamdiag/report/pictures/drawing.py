@@ -132,13 +132,15 @@ def _strip(sheet: Sheet, scale: _Scale, chart: Chart, lane: Lane, top: float, la
 
 def _levels(sheet: Sheet, scale: _Scale, lane: Lane, bottom: float) -> None:
     """An outline, so that a level of nothing is seen, too; below it an area unless the lane is a line."""
-    outline: List[Tuple[float, float]] = []
-    for level in lane.levels:
+    outlines: List[List[Tuple[float, float]]] = []
+    for number, level in enumerate(lane.levels):
         left, right, y = scale.x(level.start), scale.x(level.end), bottom - 1 - level.height * (_STRIP - 3)
-        outline += [(left, y), (right, y)]
+        if number == 0 or lane.levels[number - 1].end < level.start:  # between the two nothing is known
+            outlines.append([])
+        outlines[-1] += [(left, y), (right, y)]
         if not lane.line and level.height > 0:
             sheet.area(left, y, right, bottom, _AREA)
-    if outline:
+    for outline in outlines:
         sheet.line(outline, _OUTLINE)
 
 

@@ -7,7 +7,7 @@ from typing import List
 from ...bundle import Stream, stream_name
 from ...judge.streams import outcome
 from ...words import say
-from . import server_lanes, stream_lanes
+from . import gpu_lanes, server_lanes, stream_lanes
 from .chart import Chart, Lane, Mark
 from .values import number, text
 
@@ -32,7 +32,7 @@ def read_chart(stream: Stream, brief: bool = False) -> Chart:
         stream_lanes.pings(stream),
         server_lanes.tokens(stream),
         *server_lanes.clocks(stream),
-        None if brief else server_lanes.gpus(stream),
+        *([] if brief else gpu_lanes.gpus(stream)),
         server_lanes.canary(stream),
         None if brief else server_lanes.health(stream),
     ]

@@ -1,4 +1,4 @@
-"""What the server did in the same seconds: the lanes of counters, process clocks, GPUs, the canary and ``/health``."""
+"""What the server did in the same seconds: the lanes of counters, process clocks, the canary and ``/health``."""
 
 from __future__ import annotations
 
@@ -108,30 +108,6 @@ def _states(looks: List[_Look], end: float) -> List[Span]:
             words = say("gone") if look.state == "gone" else say("state {letter}", letter=look.state)
             spans.append(Span(look.t, until, look.state[0], words))
     return spans
-
-
-def gpus(stream: Stream) -> Optional[Lane]:
-    """The load of the busiest GPU. None without a sample, and where there is no GPU tool."""
-    found = [one for one in samples(stream, "gpus") if one.get("state") != "absent"]
-    if not found:
-        return None
-    seen = [(float(one["t"]), _loads(one)) for one in found]
-    known = [(t, max(loads)) for t, loads in seen if loads]
-    lost = [Tick(float(one["t"]), NO_ANSWER) for one in found if any(gpu.get("lost") for gpu in records(one, "gpus"))]
-    if not known:
-        reason = next((one.get("reason") for one in reversed(found) if one.get("reason")), "")
-        words = say("no data: {reason}", reason=text(reason)) if reason else say("no data: no GPU says its load")
-        return Lane(say("GPU"), say("lost") if lost else words, lost)
-    ends = [t for t, _v in known[1:]] + [max(_end(stream), known[-1][0])]
-    levels = [Level(t, end, min(1.0, load / 100)) for (t, load), end in zip(known, ends)]
-    low, high = min(v for _t, v in known), max(v for _t, v in known)
-    words = say("{low:.0f} to {high:.0f} %", low=low, high=high) if low < high else say("{load:.0f} %", load=low)
-    return Lane(say("GPU"), joined("; ", [words, say("one is lost")]) if lost else words, lost, levels)
-
-
-def _loads(sample: Dict[str, Any]) -> List[float]:
-    found = [number(gpu.get("utilization_percent")) for gpu in records(sample, "gpus")]
-    return [max(0.0, load) for load in found if load is not None]
 
 
 def canary(stream: Stream) -> Optional[Lane]:
