@@ -13,6 +13,7 @@ from ...clocks import serving
 from ...words import Words, joined, say
 from ..commands import diagnose_command, host_command, plain, unit_of
 from ..facts import Facts
+from ..starting import starting
 
 #: A step, or a function that knows which ones the facts ask for, if any.
 Step = Union[Words, Callable[[Facts], Sequence[Words]]]
@@ -48,6 +49,23 @@ def start(facts: Facts) -> List[Words]:
     return [say("Start it:\n$ {command}", command=_service(facts, "started"))]
 
 
+def bring_up(facts: Facts) -> List[Words]:
+    """Start what is down; what is up and does not listen yet is waited for, unless it was seen to stand."""
+    seen = starting(facts)
+    if seen is None or not facts.unit.known:
+        return start(facts)
+    log = host_command(facts, "command", f"journalctl -u {unit_of(facts)} -n 20 --no-pager")
+    if not seen.stands:
+        wait = say("Wait: a big model loads for minutes. How far it is says its log:\n$ {command}", command=log)
+        return [wait]
+    waits = say(
+        "See what it waits for (a disk, another host, a download). Go on only if its log has said nothing new for "
+        "minutes:\n$ {command}",
+        command=log,
+    )
+    return [waits, *restart_with_stacks("engine_core", "main")(facts)]
+
+
 def restart(facts: Facts) -> List[Words]:
     if not facts.unit.known:
         return [_restart_by_hand()]
@@ -77,7 +95,7 @@ def resume(facts: Facts) -> List[Words]:
     ]
 
 
-def restart_with_stacks(*roles: str) -> Step:
+def restart_with_stacks(*roles: str) -> Callable[[Facts], List[Words]]:
     """Restart what stands, one of ``roles``, but not without its stacks: they are gone then."""
 
     def steps(facts: Facts) -> List[Words]:

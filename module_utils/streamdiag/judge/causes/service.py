@@ -7,14 +7,15 @@ from typing import List
 
 from ...words import as_words, joined, say, template
 from ..facts import UP, Facts, StreamFacts
+from ..starting import starting
 from .remedy import (
     ask_what_is_served,
     ask_where_it_listens,
+    bring_up,
     check_loaded,
     give_key,
     read_log,
     restart_edited,
-    start,
     where_written,
 )
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
@@ -82,6 +83,10 @@ def service_down(facts: Facts) -> Claim:
         summary = say("{server} on {host} is not running: it is {state}", server=server, host=host, state=state)
         return Claim(CONFIRMED, joined("; ", [state, refused]), summary)
     reason = say("{state}, and nothing listens: {why}", state=state, why=refused)
+    seen = starting(facts)
+    if seen is not None:
+        summary = say("{server} on {host} is {doing}", server=server, host=host, doing=seen.words)
+        return Claim(LIKELY, joined("; ", [reason, seen.words]), summary, "medium")
     summary = say(
         "{server} on {host} is {state} and does not listen at {base_url} (yet?): {why}",
         server=server,
@@ -206,7 +211,7 @@ RULES = (
         service_down,
         _UNREACHED,
         ("symptom-health", "check-1"),
-        (start, check_loaded),
+        (bring_up, check_loaded),
     ),
     Rule(
         "auth_rejected",
