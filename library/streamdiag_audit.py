@@ -83,6 +83,7 @@ from ansible.module_utils.streamdiag.compare.compare import compare
 from ansible.module_utils.streamdiag.compare.comparison import Audit
 from ansible.module_utils.streamdiag.compare.experiment import experiment, order
 from ansible.module_utils.streamdiag.controller.folders import explain
+from ansible.module_utils.streamdiag.controller.settings import CHANGES
 from ansible.module_utils.streamdiag.judge.assess import assess
 from ansible.module_utils.streamdiag.report.schemas import NotAsPublished
 from ansible.module_utils.streamdiag.report.terminal import announcement, conclusion
@@ -96,7 +97,7 @@ def main() -> None:
             "folder": {"type": "path", "required": True},
             "change": {
                 "type": "str",
-                "choices": ["compat_on", "compat_off", "args", "env", "debug_logging"],
+                "choices": list(CHANGES),
                 "required": True,
             },
             "words": {"type": "str", "required": True},

@@ -48,6 +48,7 @@ change:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.audit_change import Unclear, wanted_change
+from ansible.module_utils.streamdiag.controller.settings import CHANGES
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
         argument_spec={
             "kind": {
                 "type": "str",
-                "choices": ["compat_on", "compat_off", "args", "env", "debug_logging"],
+                "choices": list(CHANGES),
                 "required": True,
             },
             "variables": {"type": "dict", "default": {}},

@@ -63,33 +63,24 @@ folders:
 """
 
 import os
-from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.streamdiag.controller.copies import copy_run, writable
+from ansible.module_utils.streamdiag.controller.entry import places, refuse_slips, start
 from ansible.module_utils.streamdiag.controller.folders import Unusable, find_run
-from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    module = start(
+        {
             "run": {"type": "str", "required": True},
-            "reports_dir": {"type": "path", "default": "reports"},
             "to": {"type": "str", "default": ""},
-            "extra_names": {"type": "list", "elements": "str", "default": []},
-            "roles_path": {"type": "path", "required": True},
-            "root": {"type": "path", "default": "."},
-        },
-        supports_check_mode=True,
+        }
     )
     given = module.params
-    wrong = problems({}, given["extra_names"], role_parameters(Path(given["roles_path"])))
-    if wrong:
-        module.fail_json(msg="\n".join(wrong))
-    root = Path(given["root"]).resolve()
+    refuse_slips(module, {})
+    root, reports_dir = places(module)
     try:
-        path, folders = find_run(given["run"], root, root / given["reports_dir"])
+        path, folders = find_run(given["run"], root, reports_dir)
         if given["to"]:
             path, folders = copy_run(folders, root / os.path.expanduser(given["to"]))
         else:

@@ -82,39 +82,27 @@ announce:
 """
 
 import os
-from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.entry import places, refuse_slips, start
 from ansible.module_utils.streamdiag.controller.folders import Unusable, find_run
 from ansible.module_utils.streamdiag.controller.pack import commands, pack_run, words
-from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
+
+NO_RUN = "name the run: -e pack_run=RUN, where RUN is the name of a run in reports/, the path of its folder, or latest"
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    module = start(
+        {
             "run": {"type": "str", "default": ""},
             "host": {"type": "str", "default": ""},
             "to": {"type": "str", "default": ""},
-            "reports_dir": {"type": "path", "default": "reports"},
-            "root": {"type": "path", "default": "."},
-            "extra_names": {"type": "list", "elements": "str", "default": []},
-            "roles_path": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
+        }
     )
     given = module.params
-    wrong = problems({}, given["extra_names"], role_parameters(Path(given["roles_path"])))
-    if not given["run"]:
-        wrong.append(
-            "name the run: -e pack_run=RUN, where RUN is the name of a run in reports/, the path of its folder, "
-            "or latest"
-        )
-    if wrong:
-        module.fail_json(msg="\n".join(wrong))
-    root = Path(given["root"]).resolve()
+    refuse_slips(module, {}, "" if given["run"] else NO_RUN)
+    root, reports_dir = places(module)
     try:
-        run, _hosts = find_run(given["run"], root, root / given["reports_dir"])
+        run, _hosts = find_run(given["run"], root, reports_dir)
         packed = pack_run(run, given["host"], root / os.path.expanduser(given["to"]) if given["to"] else None)
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))

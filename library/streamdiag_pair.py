@@ -66,38 +66,29 @@ progress:
 """
 
 import os
-from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.entry import places, refuse_slips, start
 from ansible.module_utils.streamdiag.controller.folders import Unusable, pair_runs
-from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters
+
+NO_RUNS = (
+    "name both runs: -e compare_before=RUN -e compare_after=RUN, where RUN is the name of a run in reports/, "
+    "the path of its folder, or latest"
+)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
+    module = start(
+        {
             "before": {"type": "str", "default": ""},
             "after": {"type": "str", "default": ""},
-            "reports_dir": {"type": "path", "default": "reports"},
-            "root": {"type": "path", "default": "."},
             "settings": {"type": "dict", "default": {}},
-            "extra_names": {"type": "list", "elements": "str", "default": []},
-            "roles_path": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
+        }
     )
     given = module.params
-    wrong = problems(given["settings"], given["extra_names"], role_parameters(Path(given["roles_path"])))
-    if not (given["before"] and given["after"]):
-        wrong.append(
-            "name both runs: -e compare_before=RUN -e compare_after=RUN, where RUN is the name of a run in reports/, "
-            "the path of its folder, or latest"
-        )
-    if wrong:
-        module.fail_json(msg="\n".join(wrong))
-    root = Path(given["root"]).resolve()
+    refuse_slips(module, given["settings"], "" if given["before"] and given["after"] else NO_RUNS)
+    root, reports_dir = places(module)
     try:
-        found = pair_runs(given["before"], given["after"], root, root / given["reports_dir"])
+        found = pair_runs(given["before"], given["after"], root, reports_dir)
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))
     for _old, new in found.hosts.values():

@@ -95,41 +95,33 @@ progress:
 import time
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.streamdiag.controller.entry import places, refuse_slips, start
 from ansible.module_utils.streamdiag.controller.folders import Unusable, make_run_folder
 from ansible.module_utils.streamdiag.controller.retention import DEFAULT_KEEP, remove_old_runs, words
-from ansible.module_utils.streamdiag.controller.settings import problems, role_parameters, slips
+from ansible.module_utils.streamdiag.controller.settings import role_parameters, slips
 
 
 def main() -> None:
-    names = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
-        argument_spec={
-            "reports_dir": {"type": "path", "default": "reports"},
-            "root": {"type": "path", "default": "."},
+    module = start(
+        {
             "keep": {"type": "str", "default": "100"},
             "run_id": {"type": "str", "default": ""},
             "hosts": {"type": "list", "elements": "str", "required": True},
             "settings": {"type": "dict", "default": {}},
-            "extra_names": names,
-            "inventory_names": names,
-            "roles_path": {"type": "path", "required": True},
+            "inventory_names": {"type": "list", "elements": "str", "default": []},
             "make_folders": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
+        }
     )
     given = module.params
+    refuse_slips(module, {"reports_keep": given["keep"], **given["settings"]})
     roles = role_parameters(Path(given["roles_path"]))
-    wrong = problems({"reports_keep": given["keep"], **given["settings"]}, given["extra_names"], roles)
-    if wrong:
-        module.fail_json(msg="\n".join(wrong))
     warnings = slips(set(given["inventory_names"]) - set(given["extra_names"]), roles)
     if not given["make_folders"]:
         name = given["run_id"] or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         lines = "\n".join(f"warning: {slip}" for slip in warnings)
         module.exit_json(changed=False, run_id=name, path="", folders={}, started_at=_now(), progress=lines)
+    _root, reports_dir = places(module)
     try:
-        reports_dir = Path(given["root"]).resolve() / given["reports_dir"]
         folder = make_run_folder(reports_dir, given["run_id"], given["hosts"])
     except Unusable as unusable:
         module.fail_json(msg=str(unusable))

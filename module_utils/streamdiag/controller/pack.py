@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
 from ..manifest import Entry, NoManifest, Seen, compared, entry_of, files_below, read_manifest
+from ..report.altered import listed
 from ..store import EVIDENCE
 from .folders import Unusable
 from .stored import started
-
-_NAMED = 5
 
 
 class Packed(NamedTuple):
@@ -133,17 +132,12 @@ def _check(run: Path, hosts: List[str], contents: _Contents) -> tuple[List[str],
             ("came later and are in no manifest", differences.additional),
         ):
             if paths:
-                warnings.append(f"files of {host} that {what}: {_listed(paths)}")
+                warnings.append(f"files of {host} that {what}: {listed(paths)}")
     if contents.unread:
-        warnings.append(f"not packed, because they cannot be read: {_listed(contents.unread)}")
+        warnings.append(f"not packed, because they cannot be read: {listed(contents.unread)}")
     if contents.others:
-        warnings.append(f"not packed, because they are links or no files: {_listed(contents.others)}")
+        warnings.append(f"not packed, because they are links or no files: {listed(contents.others)}")
     return checked, warnings
-
-
-def _listed(names: List[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _compressed(top: str, members: List[_Member], at: int) -> bytes:

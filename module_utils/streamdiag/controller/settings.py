@@ -54,6 +54,10 @@ def _count(value: str) -> Optional[str]:
     return None if fine else "must be a whole number from 1 to 99"
 
 
+#: What an audit can change.
+CHANGES = ("compat_on", "compat_off", "args", "env", "debug_logging")
+
+
 class Setting(NamedTuple):
     """``check``: value as text -> what is wrong with it, or None. Empty values mean the default and are not checked."""
 
@@ -80,7 +84,7 @@ SETTINGS = (
     Setting("diagnose_fail_on", _one_of("never", "degraded", "broken"), "from which verdict on the play fails"),
     Setting(
         "audit_change",
-        _one_of("compat_on", "compat_off", "args", "env", "debug_logging"),
+        _one_of(*CHANGES),
         "what to change between the two halves of an audit",
     ),
     Setting("audit_repeats", _count, "how often each case is sent in each half of an audit"),

@@ -181,14 +181,9 @@ def _open(facts: Facts, bad: StreamFacts, weighed: List[Weighed]) -> Verdict:
         parts.append(say("seen besides, which does not explain it: {causes}", causes=besides))
     summary = joined("; ", parts)
     missing = [w for w in weighed if w.claim.state == NOT_TESTED and (bad in facts.public or w.rule.id not in _OUTSIDE)]
-    return Verdict(
-        status="inconclusive",
-        primary_cause="inconclusive",
-        confidence="low",
-        summary=summary,
-        said=taken_apart(summary),
-        next_step=say("Read the rows that are skipped: each names the evidence that is missing."),
-        doubts=[say("{cause}: {reason}", cause=w.rule.id, reason=w.claim.reason) for w in missing],
+    step = say("Read the rows that are skipped: each names the evidence that is missing.")
+    return _inconclusive(
+        summary, step, [say("{cause}: {reason}", cause=w.rule.id, reason=w.claim.reason) for w in missing]
     )
 
 
@@ -207,14 +202,19 @@ def _endless(facts: Facts, flowing: StreamFacts) -> Verdict:
         seconds=seconds,
         events=count,
     )
+    step = say("Read what it says (the events of its file): a model that repeats itself needs a limit.")
+    return _inconclusive(summary, step, [])
+
+
+def _inconclusive(summary: str, next_step: str, doubts: List[str]) -> Verdict:
     return Verdict(
         status="inconclusive",
         primary_cause="inconclusive",
         confidence="low",
         summary=summary,
         said=taken_apart(summary),
-        next_step=say("Read what it says (the events of its file): a model that repeats itself needs a limit."),
-        doubts=[],
+        next_step=next_step,
+        doubts=doubts,
     )
 
 

@@ -113,13 +113,14 @@ def _there(host: Path) -> Dict[str, Optional[Entry]]:
 
 def _words(differences: Differences) -> str:
     parts = (
-        (differences.changed, say("changed: {files}", files=_listed(differences.changed))),
-        (differences.missing, say("missing: {files}", files=_listed(differences.missing))),
-        (differences.additional, say("added: {files}", files=_listed(differences.additional))),
+        (differences.changed, say("changed: {files}", files=listed(differences.changed))),
+        (differences.missing, say("missing: {files}", files=listed(differences.missing))),
+        (differences.additional, say("added: {files}", files=listed(differences.additional))),
     )
     return joined("; ", [words for paths, words in parts if paths])
 
 
-def _listed(paths: List[str]) -> str:
+def listed(paths: List[str]) -> str:
+    """The first few of ``paths``, and how many there are besides."""
     names = ", ".join(" ".join(clean(path[:_LETTERS]).split()) for path in paths[:_NAMED])
     return say("{names} and {count} more", names=names, count=len(paths) - _NAMED) if len(paths) > _NAMED else names

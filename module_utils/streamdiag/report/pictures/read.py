@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ...bundle import Stream, stream_name
-from ...judge.streams import outcome
+from ...judge.streams import ENDED, outcome
 from ...words import say
 from . import gpu_lanes, server_lanes, stream_lanes
 from .chart import Chart, Lane, Mark
@@ -53,16 +53,8 @@ def title(stream: Stream) -> str:
 
 
 def outcome_words(stream: Stream) -> str:
-    found = {
-        "completed": say("came to its end"),
-        "incomplete": say("did not come to its end"),
-        "stalled": say("fell silent"),
-        "truncated": say("was cut"),
-        "failed": say("failed"),
-        "rejected": say("was refused"),
-        "unreachable": say("got no connection"),
-    }
-    return found[outcome(stream)]
+    found = outcome(stream)
+    return say("came to its end") if found == "completed" else ENDED[found]
 
 
 def _marks(stream: Stream, brief: bool) -> List[Mark]:
