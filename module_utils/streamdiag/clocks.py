@@ -16,7 +16,7 @@ API_SERVERS = frozenset({"main", "api_server"})
 IDLE_SHARE = 0.05
 #: The part of the time in which a process must have waited for a CPU, while it got hardly any, to count as starved;
 #: what it may get then; and the part from which an engine at least wanted to run, so that it is not idle. On two busy
-#: cores whatever runs waits for 10 to 40 % of the time; what blocks on a queue wakes seldom, and waits for less than 10 %.
+#: cores whatever runs waits for 10 to 40 % of the time; what blocks on a queue wakes seldom, and waits for under 10 %.
 STARVED_SHARE, STARVED_CPU = 0.6, 0.1
 WANTED_SHARE = 0.25
 #: Per cent of the time in which a GPU must run a kernel to count as busy (nvidia-smi's gpu_util); an idle one has 0.
@@ -81,7 +81,9 @@ def read_clocks(samples: List[ProcessSample], least: int = 2) -> Optional[Clocks
         cpu=sum(process["cpu"] - before.get(process["pid"], process["cpu"]) for process in engine),
         seconds=seconds,
         halted=[process for process in serving(last["processes"]) if process["state"] in HALTED_STATES],
-        waited=max((w for w in (_waited(samples, process["pid"]) for process in engine) if w is not None), default=None),
+        waited=max(
+            (w for w in (_waited(samples, process["pid"]) for process in engine) if w is not None), default=None
+        ),
         starved=_starved(samples, before, seconds),
     )
 

@@ -71,7 +71,7 @@ def halted(samples: List[ProcessSample]) -> Optional[str]:
 
 
 def idle(samples: List[ProcessSample]) -> Optional[str]:
-    """In words when the engine's processes used no CPU time over ``samples`` (at least 3) and wanted none, else None."""
+    """In words when the engine's processes used no CPU time (3 ``samples`` at least) and wanted none, else None."""
     clocks = read_clocks(samples, least=3)
     if clocks is None or not clocks.idle:
         return None
@@ -176,9 +176,9 @@ def _stands(canary: Stream) -> bool:
 
 
 def working(samples: Samples, now: float, silence: float, window: float = 10.0, busy_patience: float = 75.0) -> bool:
-    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU and GPU time alone, or a
-    wait for a CPU, only until ``busy_patience`` seconds of silence, because a wait that spins, a collective that hangs,
-    or a host with too much to do, may be so for ever.
+    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU and GPU time alone, and
+    a wait for a CPU, only until ``busy_patience`` seconds of silence: a wait that spins, a collective that hangs or a
+    host with too much to do may stay so for ever.
     """
     recent = [s for s in samples["metrics"] if s["state"] == "ok" and s["t"] >= now - window]
     for counter in ("generation_tokens", "prompt_tokens"):

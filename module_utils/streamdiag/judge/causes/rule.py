@@ -8,6 +8,7 @@ from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
 from ...words import NOTHING, Words, say
 from ..facts import Facts, StreamFacts
+from ..witness import starved
 
 CONFIRMED, LIKELY, POSSIBLE, RULED_OUT, NOT_TESTED = "confirmed", "likely", "possible", "ruled_out", "not_tested"
 
@@ -59,10 +60,11 @@ _RESTART_BY_HAND = say("Restart the server by the means it was started with (thi
 
 def fix_fields(facts: Facts) -> Dict[str, str]:
     """What a fix may name: host, unit, base_url, inventory (``-i PATH `` or nothing), and as whole steps ``start``,
-    ``restart``, ``resume``, ``compat_proof``, ``compat_off`` and ``compat_default``.
+    ``restart``, ``resume``, ``cpu``, ``compat_proof``, ``compat_off`` and ``compat_default``.
 
-    A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is empty when no process of the server is
-    stopped by a signal, ``compat_proof`` once it was tried.
+    A line of a fix that begins with ``$ `` is a command to paste. ``resume`` is what may save a restart: it is empty
+    when no process of the server is stopped by a signal or without CPU. ``cpu`` is empty when none is without CPU,
+    ``compat_proof`` once it was tried.
     """
     tried = facts.experiment is not None and facts.experiment["change"] == "compat_off"
     proof = audit_command(facts, "compat_off")
@@ -77,6 +79,8 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
         "Let what is stopped go on:\n{command}\nOnly if the streams stay silent then: ",
         command=f"{as_root}.command -a 'kill -CONT {stopped}'",
     )
+    cpu = _cpu(facts, as_root, unit)
+    fed_first = say("{cpu}Only if the streams stay silent then: ", cpu=cpu)
     return {
         "host": shlex.quote(host),
         "inventory": inventory,
@@ -87,8 +91,32 @@ def fix_fields(facts: Facts) -> Dict[str, str]:
         "compat_proof": "" if tried else say("Prove it: before, without it, and back:\n$ {command}\n", command=proof),
         "compat_off": f"$ {restart_command(facts, 'off')}",
         "compat_default": f"$ {restart_command(facts, 'default')}",
-        "resume": going_on if stopped else "",
+        "resume": going_on if stopped else fed_first if cpu else "",
+        "cpu": cpu,
     }
+
+
+def _cpu(facts: Facts, as_root: str, unit: str) -> str:
+    """How to find out who uses the CPU that the server does not get, and to lift a limit; ``""`` when it gets some."""
+    if not any(starved(sent.standing) for sent in facts.sent):
+        return ""
+    # What ps shows is an average over the life of a process, and the first screen of top, too: the second one is now.
+    top = f"{as_root}.shell -a 'top -b -n 2 -d 2 | grep -A 16 ^top | tail -n 17'"
+    steps = say("See who uses the CPU of the host now, and give the server its part of it:\n{command}\n", command=top)
+    if not cpu_limit(facts):
+        return steps
+    lift = f"{as_root}.command -a 'systemctl set-property --runtime {unit} CPUQuota='"
+    return steps + say(
+        "Where that is nobody, the limit of the unit keeps it; lift it until the next boot:\n{command}\n", command=lift
+    )
+
+
+def cpu_limit(facts: Facts) -> str:
+    """In words when systemd limits the CPU time of the unit, else ``""``."""
+    quota = facts.unit.now("CPUQuotaPerSecUSec")
+    if quota in ("", "infinity"):
+        return ""
+    return say("systemd gives the unit {quota} of CPU time per second at most (CPUQuota=)", quota=quota)
 
 
 def restart_command(facts: Facts, mode: str) -> str:
