@@ -59,7 +59,7 @@ def _processes_alive(facts: Facts) -> Finding:
         return skip(joined("; ", [facts.unit.state, none]))
     hungry = next((s for s in sorted(facts.sent, key=lambda s: s.completed) if starved(s.standing)), None)
     if hungry is not None:
-        waits = say("{case}: {waits}", case=hungry.name, waits=starving(starved(hungry.standing)))
+        waits = joined(": ", [hungry.name, starving(starved(hungry.standing))])
         evidence.insert(0, facts.quote_stream(hungry.name, waits))
         reason = say("there, but without the CPU time that it wants: {processes}", processes=waits)
         return Finding("warn" if hungry.completed else "fail", observed, reason, evidence)
