@@ -168,7 +168,9 @@ def _stands_at_work(sent: StreamFacts) -> bool:
 def nobody_works_on(sent: StreamFacts) -> bool:
     """The engine answered the canary and then had no request left, while ``sent`` was open and silent."""
     standing, last = sent.standing, gauges(sent)[-4:]
-    if standing is None or not standing.canary_progressed or standing.tokens or halted(standing):
+    if standing is None or not standing.canary_progressed or standing.tokens:
+        return False
+    if halted(standing) or starved(standing):
         return False
     return len(last) == 4 and not any(sample.waiting or sample.running for sample in last)
 

@@ -108,7 +108,7 @@ def clocks(t, cpu=0.0, state="S", pids=PIDS, waited=None):
         for pid, role in pids
     ]
     for one in found if waited is not None else []:
-        one.update(waited=7.0 + waited.get(one["role"], 0.0), runnable=int(one["role"] in waited))
+        one.update(waited=7.0 + waited.get(one["role"], 0.0), runnable=int(waited.get(one["role"], 0.0) > 0))
     return {"t": t, "processes": found}
 
 
