@@ -61,6 +61,8 @@ class Process(TypedDict, total=False):
     argv: List[str]
     state: str  # R S D T t Z X, see proc(5)
     cpu: float
+    waited: float  # seconds that its threads were kept waiting for a CPU, added up; absent where the kernel hides it
+    runnable: int  # threads that run or want to: a wait counts in ``waited`` only when it is over; absent with it
     rss_bytes: int
     started_at: float
     threads: int

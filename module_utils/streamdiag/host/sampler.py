@@ -97,7 +97,10 @@ class Sampler:
             if now is not None:
                 pid = known["pid"]
                 self._cpu[pid] = now.get("cpu", self._cpu[pid])  # the clock of a process that is gone stands
-                merged.append(Process(pid=pid, role=known.get("role", "other"), state=now["state"], cpu=self._cpu[pid]))
+                seen = Process(pid=pid, role=known.get("role", "other"), state=now["state"], cpu=self._cpu[pid])
+                if "waited" in now:
+                    seen["waited"], seen["runnable"] = now["waited"], now["runnable"]
+                merged.append(seen)
         self.samples["processes"].append(ProcessSample(t=t, processes=merged))
         return True
 

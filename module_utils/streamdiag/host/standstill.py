@@ -9,6 +9,7 @@ Pure functions over what was sampled; the judge applies rules of its own to the 
 * the process clocks: one of the unit's processes is stopped, or they used no CPU time for longer, and no GPU is busy.
 
 A first request that compiles, a long prefill and a spinning wait all burn CPU time, or a GPU's, so they are waited for.
+So is a process that wants CPU time and gets none: it does not stand, it is kept waiting.
 
 ``queued``: the engine works for others, and the stream waits for its turn. How long that takes depends on
 requests that are not ours.
@@ -70,7 +71,7 @@ def halted(samples: List[ProcessSample]) -> Optional[str]:
 
 
 def idle(samples: List[ProcessSample]) -> Optional[str]:
-    """In words when the engine's processes used no CPU time over ``samples`` (at least 3), else None."""
+    """In words when the engine's processes used no CPU time (3 ``samples`` at least) and wanted none, else None."""
     clocks = read_clocks(samples, least=3)
     if clocks is None or not clocks.idle:
         return None
@@ -175,8 +176,9 @@ def _stands(canary: Stream) -> bool:
 
 
 def working(samples: Samples, now: float, silence: float, window: float = 10.0, busy_patience: float = 75.0) -> bool:
-    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU and GPU time alone only
-    until ``busy_patience`` seconds of silence, because a wait that spins, or a collective that hangs, is busy for ever.
+    """Did the server make progress within the last ``window`` seconds? Tokens count always; CPU and GPU time alone, and
+    a wait for a CPU, only until ``busy_patience`` seconds of silence: a wait that spins, a collective that hangs or a
+    host with too much to do may stay so for ever.
     """
     recent = [s for s in samples["metrics"] if s["state"] == "ok" and s["t"] >= now - window]
     for counter in ("generation_tokens", "prompt_tokens"):

@@ -47,6 +47,7 @@ PROPERTIES = (
     "StartLimitIntervalUSec",
     "MemoryCurrent",
     "MemoryMax",
+    "CPUQuotaPerSecUSec",
     "TasksCurrent",
     "StatusText",
 )

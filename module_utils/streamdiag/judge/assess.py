@@ -20,6 +20,7 @@ from .localise import localise
 from .result import SCHEMA_VERSION, Localisation, RepeatRow, Result, SkippedCase, TargetRow, ToolError, Verdict
 from .streams import ENDED, flows, has_delta, how_it_ended, is_responses_stream, row
 from .unfinished import notes
+from .witness import paused
 
 #: Causes that can be seen through the public URL only.
 _OUTSIDE = frozenset({"proxy_buffering", "proxy_interference", "network_stall"})
@@ -151,7 +152,7 @@ def _again(facts: Facts) -> str:
 def _status(facts: Facts, cause: Weighed) -> str:
     """``broken`` when a client does not get its answer; ``degraded`` when it does, late or all at once."""
     if facts.failing:
-        late = cause.rule.id in _LATE and {sent.name for sent in facts.failing} <= set(cause.claim.about)
+        late = cause.rule.id in _LATE and all(paused(facts, sent) for sent in facts.failing)
         return "degraded" if late else "broken"
     lost = [cause.rule.id == "protocol_violation" and _lost_on_codex(facts.streams[name]) for name in cause.claim.about]
     return "broken" if any(lost) or cause.rule.id == "tool_call_withheld" else "degraded"

@@ -5,10 +5,10 @@ One clock runs between events that a client acts on, the other between bytes. Ke
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, cast
+from typing import Dict, List, NamedTuple, Optional, Sequence, cast
 
-from ..bundle import Endpoint, Stream
-from ..clocks import Clocks, gpu_load, read_clocks
+from ..bundle import Endpoint, ProcessSample, Stream
+from ..clocks import Clocks, Starved, gpu_load, read_clocks
 from ..responses import acting_events, is_heartbeat, name_of, progressed, terminal_name
 from ..words import say
 from .tokens import advanced
@@ -77,6 +77,7 @@ class Standing(NamedTuple):
     clocks: Optional[Clocks]
     gpu: Optional[float]  # the highest load of a GPU of the server, in per cent
     health: Dict[str, int]  # "200", "503", "no answer" -> how often
+    starved: Sequence[Starved] = ()  # kept waiting for a CPU to the end, most of the silence if that can be said
 
 
 def standing(stream: Stream, silence: Silence) -> Standing:
@@ -86,16 +87,29 @@ def standing(stream: Stream, silence: Silence) -> Standing:
     canary = stream["canary"]
     processes = [sample for sample in stream["samples"]["processes"] if since <= sample["t"] <= until]
     pids = [process["pid"] for sample in processes[-1:] for process in sample["processes"]]
+    clocks = read_clocks(processes)
     return Standing(
         seconds=until - since,
         tokens=advanced(stream, "generation_tokens", since, until),
         prompt_tokens=advanced(stream, "prompt_tokens", since, until),
         canary_sent=canary is not None,
         canary_progressed=canary is not None and progressed(cast(Stream, canary)),
-        clocks=read_clocks(processes),
+        clocks=clocks,
         gpu=gpu_load([sample for sample in stream["samples"]["gpus"] if since <= sample["t"] <= until], pids),
         health=_tally([answer for answer in stream["samples"]["health"] if answer["t"] >= silence.start]),
+        starved=_starved(clocks, [s for s in stream["samples"]["processes"] if silence.start <= s["t"] <= until]),
     )
+
+
+def _starved(end: Optional[Clocks], samples: List[ProcessSample]) -> Sequence[Starved]:
+    """Those without a CPU at the ``end`` of a silence, by all ``samples`` of it where they had none for most of it.
+
+    On a host that leaves the probe without a CPU, too, its end may not have been sampled twice.
+    """
+    if end is not None and not end.starved:
+        return ()
+    whole = read_clocks(samples)
+    return (whole.starved if whole is not None else ()) or (end.starved if end is not None else ())
 
 
 def _tally(answers: List[Endpoint]) -> Dict[str, int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, cast
+from typing import List, NamedTuple, Optional, Sequence, cast
 
 from ..bundle import Stream
-from ..clocks import BUSY_PERCENT
+from ..clocks import BUSY_PERCENT, Starved, starving
 from ..responses import PREAMBLE, acting_events, name_of
 from ..words import joined, say
 from .facts import Facts, StreamFacts
@@ -61,6 +61,8 @@ def slowest_health(sent: StreamFacts) -> float:
 
 def clock_words(standing: Optional[Standing]) -> str:
     """The process clocks over the end of a silence, in words."""
+    if starved(standing):
+        return starving(starved(standing))
     if standing is None or standing.clocks is None:
         return say("process clocks could not be read")
     clocks = standing.clocks
@@ -71,6 +73,13 @@ def clock_words(standing: Optional[Standing]) -> str:
                 say("process {pid} ({role}) {stands}", pid=p["pid"], role=p["role"], stands=_HALTED[p["state"]])
                 for p in clocks.halted
             ],
+        )
+    if clocks.wanted:
+        return say(
+            "the engine used {cpu:.2f} s of CPU time in {seconds:.0f} s, and waited {waited:.0f} s for more",
+            cpu=clocks.cpu,
+            seconds=clocks.seconds,
+            waited=clocks.waited,
         )
     return say("the engine used {cpu:.2f} s of CPU time in {seconds:.0f} s", cpu=clocks.cpu, seconds=clocks.seconds)
 
@@ -84,6 +93,19 @@ def clocks_stand(standing: Optional[Standing]) -> bool:
 def halted(standing: Optional[Standing]) -> bool:
     """A process of the server cannot execute anything."""
     return standing is not None and standing.clocks is not None and bool(standing.clocks.halted)
+
+
+def starved(standing: Optional[Standing]) -> Sequence[Starved]:
+    """The server's processes that got no CPU although they wanted it; none where one could not run anyway."""
+    return standing.starved if standing is not None and not halted(standing) else ()
+
+
+def cpu_limit(facts: Facts) -> str:
+    """In words when systemd limits the CPU time of the unit, else ``""``."""
+    quota = facts.unit.now("CPUQuotaPerSecUSec")
+    if quota in ("", "infinity"):
+        return ""
+    return say("systemd gives the unit {quota} of CPU time per second at most (CPUQuota=)", quota=quota)
 
 
 def gpu_busy(standing: Optional[Standing]) -> bool:
@@ -135,7 +157,7 @@ def began(silence: Silence) -> bool:
 
 def held(sent: StreamFacts) -> float:
     """Tokens that the engine made for a silent stream and that never reached the client; 0 when there is no proof."""
-    if sent.unseen is None or halted(sent.standing) or _stands_at_work(sent):
+    if sent.unseen is None or halted(sent.standing) or starved(sent.standing) or _stands_at_work(sent):
         return 0.0
     if any(sample.waiting for sample in gauges(sent)):
         return 0.0  # what waits in the queue has no tokens yet: they are others'
@@ -154,7 +176,9 @@ def _stands_at_work(sent: StreamFacts) -> bool:
 def nobody_works_on(sent: StreamFacts) -> bool:
     """The engine answered the canary and then had no request left, while ``sent`` was open and silent."""
     standing, last = sent.standing, gauges(sent)[-4:]
-    if standing is None or not standing.canary_progressed or standing.tokens or halted(standing):
+    if standing is None or not standing.canary_progressed or standing.tokens:
+        return False
+    if halted(standing) or starved(standing):
         return False
     return len(last) == 4 and not any(sample.waiting or sample.running for sample in last)
 

@@ -75,6 +75,48 @@ def test_sample_sees_cpu_time_pass():
     assert process.sample([os.getpid()])[0]["cpu"] > before
 
 
+def threads(proc, *seen):
+    """Threads of process 10 of a fake /proc: of each its state, and its line of clocks, None for a kernel without."""
+    for tid, (state, clocks) in enumerate(seen, 10):
+        folder = proc / "10" / "task" / str(tid)
+        folder.mkdir(parents=True)
+        (folder / "stat").write_text("{} (a b) {} {} 0 0\n".format(tid, state, " ".join(["0"] * 21)))
+        if clocks is not None:
+            (folder / "schedstat").write_text(clocks + "\n")
+    return proc
+
+
+@pytest.fixture
+def proc(tmp_path):
+    return tree(tmp_path, (10, 1, API, UNIT))
+
+
+def test_sample_adds_up_what_threads_waited_and_counts_those_that_want_to_run(proc):
+    seen = [("S", "9000000000 1500000000 12"), ("R", "0 250000000 1"), ("R", "0 0 0"), ("D", "5 1 1")]
+    one = process.sample([10], threads(proc, *seen))[0]
+    assert (one["waited"], one["runnable"]) == (1.75, 2)
+
+
+@pytest.mark.parametrize(
+    ("why", "seen"),
+    [
+        ("a kernel without such clocks", [("R", None), ("R", None)]),
+        ("one that does not count says 0 of everything", [("R", "0 0 0"), ("S", "0 0 0")]),
+        ("something else stands there", [("R", "not known here at all")]),
+        ("no thread may be seen", []),
+    ],
+)
+def test_sample_says_nothing_of_waits_that_it_cannot_know(proc, why, seen):
+    one = process.sample([10], threads(proc, *seen))[0]
+    assert one["state"] == "S" and not {"waited", "runnable"} & set(one), why
+
+
+def test_sample_reads_the_oldest_threads_of_very_many(proc, monkeypatch):
+    monkeypatch.setattr(process, "_WAITS_READ", 2)
+    one = process.sample([10], threads(proc, *[("R", "1 1000000000 1")] * 5))[0]
+    assert (one["waited"], one["runnable"]) == (2.0, 2)
+
+
 def test_current_titles(tmp_path):
     proc = tree(
         tmp_path,

@@ -53,6 +53,22 @@ def test_every_source_is_looked_at(host):
     }
 
 
+def test_waits_are_sampled_where_they_are_known(host):
+    host.setattr(
+        sampler_module,
+        "sample",
+        lambda pids: [
+            {"pid": 7, "state": "R", "cpu": 501.0, "waited": 12.5, "runnable": 3},
+            {"pid": 8, "state": "S", "cpu": 61.0},
+        ],
+    )
+    with sampled() as sampler:
+        until(lambda: sampler.samples["processes"])
+    engine, main = sampler.samples["processes"][0]["processes"]
+    assert (engine["waited"], engine["runnable"]) == (12.5, 3)
+    assert "waited" not in main and "runnable" not in main
+
+
 def test_health_is_asked_in_silence_only(host):
     with sampled() as sampler:
         until(lambda: len(sampler.samples["metrics"]) >= 3)

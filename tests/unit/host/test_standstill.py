@@ -44,6 +44,16 @@ def clocks(seconds, share=0.0, state="S", role="engine_core", api_share=0.03, **
     ]
 
 
+def hungry(seconds, pid, waits=0.95, **more):
+    """The same, and process ``pid`` waits for a CPU for most of the silence."""
+    samples = clocks(seconds, **more)
+    for sample in samples:
+        for one in sample["processes"]:
+            share = waits if one["pid"] == pid else 0.02
+            one.update(waited=30 + share * max(0.0, sample["t"] - SINCE), runnable=int(one["pid"] == pid))
+    return samples
+
+
 def canary(*events, silence=30.0, **more):
     return {"events": list(events), "http_status": 200, "silence": silence, **more}
 
@@ -125,6 +135,12 @@ STUCK = canary(CREATED)
             8,
             {"metrics": metrics(8), "processes": clocks(8, state="T"), "canary": STUCK, "gpus": gpus(8, 98)},
         ),
+        ("idle, and it wants no CPU", 13, {"metrics": metrics(13), "processes": hungry(13, pid=0), "canary": STUCK}),
+        (
+            "stopped, whoever else waits for a CPU",
+            8,
+            {"metrics": metrics(8), "processes": hungry(8, pid=1, state="T", api_share=0.0), "canary": STUCK},
+        ),
         ("no clocks, but long enough", 16, {"metrics": metrics(16), "canary": STUCK}),
         ("hidden clocks, but long enough", 16, {"metrics": metrics(16), "processes": unseen(16), "canary": STUCK}),
     ],
@@ -137,6 +153,21 @@ def test_nothing_moves(why, seconds, given):
     "why, seconds, given",
     [
         ("too early", 5, {"metrics": metrics(5), "processes": clocks(5, state="T"), "canary": STUCK}),
+        (
+            "an engine that gets no CPU",
+            60,
+            {"metrics": metrics(60), "processes": hungry(60, pid=2), "canary": STUCK},
+        ),
+        (
+            "an API server that gets no CPU, before an engine without work",
+            60,
+            {"metrics": unanswered(60), "processes": hungry(60, pid=1, api_share=0.0), "canary": STUCK},
+        ),
+        (
+            "an engine that got no CPU in a third of the time",
+            60,
+            {"metrics": metrics(60), "processes": hungry(60, pid=2, waits=0.34), "canary": STUCK},
+        ),
         ("too early for an engine that idles", 11, {"metrics": metrics(11), "processes": clocks(11), "canary": STUCK}),
         (
             "a GPU that works while the CPU idles",
@@ -273,6 +304,10 @@ MOMENT = SINCE + 9
         ("compiling", True, {"metrics": metrics(9), "processes": clocks(9, share=1.0)}),
         ("spinning for ever", False, {"metrics": metrics(9), "processes": clocks(9, share=1.0), "silence": 76.0}),
         ("tokens count for ever", True, {"metrics": metrics(9, generation_tokens=1), "silence": 119.0}),
+        ("no CPU for the engine", True, {"metrics": metrics(9), "processes": hungry(9, pid=2)}),
+        ("no CPU for the API server", True, {"metrics": unanswered(9), "processes": hungry(9, pid=1, api_share=0.0)}),
+        ("no CPU for ever", False, {"metrics": metrics(9), "processes": hungry(9, pid=2), "silence": 76.0}),
+        ("no CPU for one, and the other stopped", False, {"processes": hungry(9, pid=1, api_share=0.0, state="T")}),
         ("stopped", False, {"processes": clocks(9, share=1.0, state="T")}),
         ("no answer", False, {"metrics": unanswered(9)}),
         ("no answer, but compiling", True, {"metrics": unanswered(9), "processes": clocks(9, share=1.0)}),

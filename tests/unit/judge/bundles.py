@@ -94,34 +94,42 @@ def no_counters(t):
     return {"t": t, "state": "failed", "reason": "timed out"}
 
 
-def clocks(t, cpu=0.0, state="S", pids=PIDS):
-    """One sample of process clocks. ``cpu``: of each process but the main one, ``state``: of the engine core."""
-    return {
-        "t": t,
-        "processes": [
-            {
-                "pid": pid,
-                "role": role,
-                "state": state if role == "engine_core" else "S",
-                "cpu": 5.0 if pid == MAIN else cpu,
-            }
-            for pid, role in pids
-        ],
-    }
+def clocks(t, cpu=0.0, state="S", pids=PIDS, waited=None):
+    """One sample of process clocks. ``cpu``: of each process but the main one, ``state``: of the engine core.
+    ``waited``: role -> seconds; None: a kernel that does not count them, or an older bundle.
+    """
+    found = [
+        {
+            "pid": pid,
+            "role": role,
+            "state": state if role == "engine_core" else "S",
+            "cpu": 5.0 if pid == MAIN else cpu,
+        }
+        for pid, role in pids
+    ]
+    for one in found if waited is not None else []:
+        one.update(waited=7.0 + waited.get(one["role"], 0.0), runnable=int(waited.get(one["role"], 0.0) > 0))
+    return {"t": t, "processes": found}
 
 
-def samples(seconds, tokens=100.0, rate=0.0, cpu_rate=0.0, state="S", health=200, **gauges):
-    """One sample a second. ``rate``: tokens per second; ``cpu_rate``: CPU seconds per second."""
+def samples(seconds, tokens=100.0, rate=0.0, cpu_rate=0.0, state="S", health=200, waits=None, **gauges):
+    """One sample a second. ``rate``: tokens per second; ``cpu_rate``: CPU seconds per second.
+    ``waits``: role -> seconds that it waits for a CPU per second.
+    """
     times = range(int(seconds) + 1)
     answer = (
         {**OK, "http_status": health} if health else {"state": "failed", "reason": "timed out", "http_status": None}
     )
     return {
         "metrics": [counters(float(t), tokens + rate * t, **gauges) for t in times],
-        "processes": [clocks(float(t), cpu_rate * t, state) for t in times],
+        "processes": [clocks(float(t), cpu_rate * t, state, waited=waited(waits, t)) for t in times],
         "gpus": [],
         "health": [{"t": float(t), "path": "/health", "seconds": 0.01, "body": "", **answer} for t in times if t],
     }
+
+
+def waited(waits, t):
+    return None if waits is None else {role: share * t for role, share in waits.items()}
 
 
 def stream(case="simple", events=None, how="closed", t=None, **more):

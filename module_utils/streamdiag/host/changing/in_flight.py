@@ -11,7 +11,7 @@ import time
 from typing import List, NamedTuple, Optional, Tuple
 
 from ...bundle import GpuSample, Metrics, Process, ProcessSample, Socket
-from ...clocks import BUSY_PERCENT, gpu_load, read_clocks
+from ...clocks import BUSY_PERCENT, gpu_load, read_clocks, starving
 from ..endpoints import get_metrics
 from ..gpu import read_gpus
 from ..process import sample
@@ -76,6 +76,8 @@ def _moving(looks: List[Look]) -> str:
     if {look.sockets for look in looks} != {first.sockets}:
         return "connections come and go"
     clocks = read_clocks([look.processes for look in looks], least=3)
+    if clocks is not None and not clocks.halted and clocks.starved:
+        return starving(clocks.starved)
     if clocks is not None and not clocks.halted and not clocks.idle:
         return f"the engine used {clocks.cpu:.1f} s of CPU time in {clocks.seconds:.1f} s"
     return ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from ...words import Words, say
+from ...words import Words, joined, say
 from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import flows
 from ..tokens import tokens_used
 from ..unshown import MANY
-from ..witness import clock_words, paused
+from ..witness import clock_words, cpu_limit, paused, starved
 from .cause_1_queue import waits_its_turn
+from .remedy import feed
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
 #: Tokens per second from which on a long stream is a long answer; slower, people wait for the words.
@@ -46,11 +47,17 @@ def client_timeout(facts: Facts) -> Claim:
 
 
 def slow_generation(facts: Facts) -> Claim:
-    """It completes, or flows to the end of the probe's patience, or its engine goes on later: slow, and not hung."""
+    """It completes, or flows to the end of the probe's patience, or its engine goes on later: slow, and not hung.
+
+    So is a server that its host gives no CPU: nothing is wrong with it, as far as can be seen.
+    """
     limit = facts.setting("client_timeout", CLIENT_TIMEOUT)
     late = [(s, words) for s in facts.sent for words in [paused(facts, s)] if words]
     if late:
         return _pauses(facts, late)
+    hungry = [s for s in facts.sent if s.stalled and starved(s.standing)]
+    if hungry:
+        return _without_cpu(facts, hungry)
     moving = [s for s in facts.sent if s.completed or flows(s.stream)]
     if not moving:
         return not_tested(say("no stream completed") if facts.sent else say("no stream was sent"))
@@ -106,6 +113,27 @@ def _pauses(facts: Facts, late: List[Tuple[StreamFacts, str]]) -> Claim:
     return Claim(LIKELY, words, summary, "medium", about=names(s for s, _again in late))
 
 
+def _without_cpu(facts: Facts, hungry: List[StreamFacts]) -> Claim:
+    sent = hungry[0]
+    words = say(
+        "{case}: nothing for {silence:.0f} s; the host gave the server no CPU: {clocks}",
+        case=sent.name,
+        silence=sent.silence.seconds if sent.silence else 0.0,
+        clocks=clock_words(sent.standing),
+    )
+    limit = cpu_limit(facts)
+    if limit:
+        words = joined("; ", [words, limit])
+    summary = say(
+        "{server} on {host} is not shown to hang, it waits for a CPU: {seen}",
+        server=facts.server_name,
+        host=facts.run["host"],
+        seen=words,
+    )
+    doubt = say("whether it answers once it gets CPU time was not seen")
+    return Claim(LIKELY, words, summary, "high", (doubt,), names(hungry))
+
+
 def _explained(facts: Facts, sent: StreamFacts) -> bool:
     """The silence was one of a queue, or the engine made tokens in it that were not shown: both have their own name."""
     return waits_its_turn(sent) or (not facts.traffic and (sent.unseen or 0) >= MANY)
@@ -138,8 +166,8 @@ RULES = (
         "slow_generation",
         1,
         slow_generation,
-        ("symptom-silence", "step-5"),
+        ("symptom-silence", "step-5", "check-1"),
         ("symptom-silence",),
-        (say("Not a hang: give clients a longer timeout, or the server less to do at once."),),
+        (feed, say("Not a hang: give clients a longer timeout, or the server less to do at once.")),
     ),
 )

@@ -23,6 +23,7 @@ from ..witness import (
     paused,
     slowest_health,
     stalled,
+    starved,
     steps_again,
 )
 from .remedy import check, check_loaded, restart_with_stacks, resume, wake_up
@@ -37,7 +38,7 @@ def api_server_stalled(facts: Facts) -> Claim:
     if not facts.sent:
         return not_tested(say("no stream was sent"))
     silent = stalled(facts)
-    blocked = [s for s in facts.sent if loop_blocks(s)]
+    blocked = [s for s in facts.sent if loop_blocks(s) and not starved(s.standing)]
     if not silent and blocked:
         return _blocks_now_and_then(facts, blocked)
     if not silent:
@@ -47,7 +48,10 @@ def api_server_stalled(facts: Facts) -> Claim:
         return Claim(POSSIBLE, say("connected, and no header came; /health was not asked meanwhile"))
     if not mute:
         return ruled_out(say("/health answers while the stream is silent"))
-    sent = mute[0]
+    fed = [s for s in mute if not _api_servers_starve(s)]
+    if not fed:
+        return _without_cpu(facts, mute)
+    sent = fed[0]
     if not health_silent(facts, sent):
         return _one_stands(facts, sent)
     reason = say(
@@ -89,6 +93,19 @@ def _api_servers_halted(sent: StreamFacts) -> List[Process]:
     """The API server, or those of several, that could not run to the end of the silence."""
     clocks = sent.standing.clocks if sent.standing is not None else None
     return [process for process in clocks.halted if process["role"] in API_SERVERS] if clocks is not None else []
+
+
+def _api_servers_starve(sent: StreamFacts) -> bool:
+    return any(one.role in API_SERVERS for one in starved(sent.standing))
+
+
+def _without_cpu(facts: Facts, silent: List[StreamFacts]) -> Claim:
+    """What gets no CPU does not run, whether or not it would: nothing is shown against it."""
+    reason = say(
+        "{case}: silent after {last}, {seconds:.0f} s in all; but the host gave it no CPU: {clocks}",
+        **_waited(silent[0]),
+    )
+    return Claim(POSSIBLE, reason, about=names(silent))
 
 
 def _one_stands(facts: Facts, sent: StreamFacts) -> Claim:
@@ -139,12 +156,15 @@ def engine_stalled(facts: Facts) -> Claim:
         return ruled_out(say("the engine is asleep (awake=0), and stands for that reason"))
     silent = [s for s in facts.everything_sent if s.stalled and not s.afar]
     begun = [s for s in silent if not health_silent(facts, s)]
+    if not begun and any(_api_servers_starve(s) for s in silent):
+        return _without_cpu(facts, silent)
     if not begun:
         return ruled_out(say("the API server itself stands") if silent else say("no stream fell silent"))
     signs = [as_words(engine_lives(facts, s) or paused(facts, s)) for s in begun]
     standing = [s for s, sign in zip(begun, signs) if not sign]
+    fed = [s for s in standing if not starved(s.standing)]
     if standing:
-        return _stands(facts, standing)
+        return _stands(facts, fed) if fed else _without_cpu(facts, standing)
     if engines(facts) > 1:
         return _one_of_several(facts, begun, signs[0])
     return ruled_out(signs[0])
@@ -190,7 +210,7 @@ def _as_what(standing: Standing) -> Words:
     else:
         tokens = say("{tokens} while a request was open", tokens=_tokens(standing))
     seen = joined("; ", [tokens, _canary(standing), clock_words(standing)])
-    if standing.clocks is not None and not clocks_stand(standing):
+    if standing.clocks is not None and not clocks_stand(standing) and not standing.clocks.wanted:
         return say("{seen}, as a wait that spins does, or a compilation", seen=seen)
     if gpu_busy(standing) and not halted(standing):
         return say(

@@ -14,6 +14,7 @@ from ...words import Words, joined, say
 from ..commands import diagnose_command, host_command, plain, unit_of
 from ..facts import Facts
 from ..starting import starting
+from ..witness import cpu_limit, starved
 
 #: A step, or a function that knows which ones the facts ask for, if any.
 Step = Union[Words, Callable[[Facts], Sequence[Words]]]
@@ -79,11 +80,29 @@ def restart_edited(facts: Facts) -> List[Words]:
     return [say("Restart it:\n$ {command}", command=_service(facts, "restarted daemon_reload=true"))]
 
 
+def feed(facts: Facts) -> List[Words]:
+    """Give the server the CPU that it wants and does not get; nothing where it gets some."""
+    if not any(starved(sent.standing) for sent in facts.sent):
+        return []
+    # What ps shows is an average over the life of a process, and so is the first screen of top: the second one is now.
+    top = host_command(facts, "shell", "top -b -n 2 -d 2 | grep -A 16 ^top | tail -n 17")
+    found = [say("See who uses the CPU of the host now, and give the server its part of it:\n$ {command}", command=top)]
+    if cpu_limit(facts):
+        lift = host_command(facts, "command", f"systemctl set-property --runtime {unit_of(facts)} CPUQuota=")
+        found.append(
+            say(
+                "Where that is nobody, the limit of the unit keeps it; lift it until the next boot:\n$ {command}",
+                command=lift,
+            )
+        )
+    return found + check(facts)
+
+
 def resume(facts: Facts) -> List[Words]:
-    """Let processes go on that a signal stopped; nothing where none is."""
+    """What may save a restart: let processes go on that a signal stopped, or that get no CPU; nothing where none is."""
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in _STOPPED)
     if not stopped:
-        return []
+        return feed(facts)
     return [
         say(
             "Let what is stopped go on:\n$ {command}",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ...bundle import Gpu, Process
-from ...clocks import HALTED_STATES, serving
+from ...clocks import HALTED_STATES, serving, starving
 from ...words import Words, joined, say
 from ..facts import Facts, was_asked
 from ..unfinished import unfinished
+from ..witness import starved
 from .row import Finding, Row, skip
 
 
@@ -59,6 +60,12 @@ def _processes_alive(facts: Facts) -> Finding:
         return Finding("fail", observed, say("there, but executing nothing: {processes}", processes=named), evidence)
     if not listed:
         return skip(joined("; ", [facts.unit.state, none]))
+    hungry = next((s for s in sorted(facts.sent, key=lambda s: s.completed) if starved(s.standing)), None)
+    if hungry is not None:
+        waits = joined(": ", [hungry.name, starving(starved(hungry.standing))])
+        evidence.insert(0, facts.quote_stream(hungry.name, waits))
+        reason = say("there, but without the CPU time that it wants: {processes}", processes=waits)
+        return Finding("warn" if hungry.completed else "fail", observed, reason, evidence)
     if restarts:
         reason = say("systemd has restarted it {restarts} times", restarts=restarts)
         return Finding("warn", observed, reason, evidence)

@@ -19,6 +19,13 @@ def look(t, running=0.0, waiting=0.0, tokens=100.0, cpu=1.0, sockets=(), state="
 CLIENT = (("10.0.0.1:5", 0, 0),)
 
 
+def without_cpu(looks):
+    """The engine wants to run, and waits for a CPU all the time."""
+    for one in looks:
+        one.processes["processes"][1].update(waited=one.t, runnable=1)
+    return looks
+
+
 def over(seconds, step=0.5, **how):
     """Looks over ``seconds``; a callable is asked for its value at each time."""
     times = [at * step for at in range(int(seconds / step) + 1)]
@@ -48,6 +55,13 @@ def over(seconds, step=0.5, **how):
 )
 def test_decisions(looks, state):
     assert decide(looks).state == state, decide(looks).words
+
+
+def test_a_server_without_cpu_still_serves():
+    decision = decide(without_cpu(over(12.0, running=1.0, sockets=CLIENT)))
+    assert decision.state == "busy"
+    assert decision.words.endswith(": process 2 (engine_core) waited 12 s of 12 s for a CPU")
+    assert decide(without_cpu(over(5.0, running=1.0, sockets=CLIENT, state="T"))).state == "stalled"
 
 
 def test_no_server():
