@@ -80,8 +80,20 @@ def test_a_wait_counts_for_no_longer_than_it_was_looked_at():
     assert read_clocks(taken(engine=late)[6:]).waited == 0.0
 
 
-def test_what_a_thread_takes_along_when_it_ends_is_no_wait():
-    assert read_clocks(taken(engine=lambda t: {"waited": 50.0 - t})).waited == 0.0
+@pytest.mark.parametrize(
+    ("why", "engine"),
+    [
+        ("only the last look saw it want to run", lambda t: {"runnable": int(t == 10)}),
+        ("it ran meanwhile, and did not wait", lambda t: {"runnable": 1, "cpu": 3.0 + 0.04 * t}),
+    ],
+)
+def test_no_wait_is_made_up(why, engine):
+    assert read_clocks(taken(engine=engine)).waited == 0.0, why
+
+
+def test_what_a_thread_takes_along_when_it_ends_is_not_missing_elsewhere():
+    found = read_clocks(taken(engine=lambda t: {"waited": 50.0 + t - (30.0 if t >= 5 else 0.0)}))
+    assert found.waited == pytest.approx(9.0)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ ExecStart={EXEC_START}
 Environment=A=1
 EnvironmentFiles=/etc/a (ignore_errors=no)
 EnvironmentFiles=/etc/b (ignore_errors=yes)
+CPUQuotaPerSecUSec=200ms
 Id=vllm.service
 LoadState=loaded
 ActiveState=active
@@ -35,6 +36,7 @@ def test_a_unit_with_its_exact_words(program):
     assert unit["exec_start"] == ["/bin/sh", "-c", "exec vllm serve m --port 8000"]
     assert unit["properties"]["MainPID"] == "74" and unit["properties"]["StatusText"] == "one\ntwo"
     assert unit["properties"]["EnvironmentFiles"] == "/etc/a (ignore_errors=no)\n/etc/b (ignore_errors=yes)"
+    assert unit["properties"]["CPUQuotaPerSecUSec"] == "200ms"
     assert "/org/freedesktop/systemd1/unit/vllm_2eservice" in asked.read_text()
 
 

@@ -94,6 +94,17 @@ def test_the_next_step_finds_who_has_the_cpu():
     assert "CPUQuota" not in step and "systemd gives" not in step
 
 
+def test_a_restart_is_the_last_thing_to_try_without_cpu():
+    fix = cause(judged(hungry_server(), **SILENT_HEALTH), "api_server_stalled")["fix"]
+    assert fix.index("top -b") < fix.index("Only if the streams stay silent then: ") < fix.index("state=restarted")
+    assert "top -b" not in cause(judged(stalled()), "engine_stalled")["fix"]
+
+
+def test_what_waited_for_some_of_the_time_is_said_and_not_taken_for_spinning():
+    summary = judged(without_cpu(stalled(seconds=60.0), engine_core=0.34))["verdict"]["summary"]
+    assert summary.endswith("the engine used 0.00 s of CPU time in 8 s, and waited 3 s for more")
+
+
 def test_a_limit_of_the_unit_is_named_and_can_be_lifted():
     limited = target(unit=unit(CPUQuotaPerSecUSec="200ms"))
     after = machine(unit=limited["unit"])
@@ -118,6 +129,8 @@ def test_the_row_of_the_processes_shows_the_waiting():
     assert found["evidence"][0]["path"] == "evidence/stream-simple.json"
     slow = without_cpu(late(15.0), engine_core=0.9)
     assert row(judged(slow), "check-1")["status"] == "warn"
+    both = row(judged(slow, without_cpu(stalled("tools", seconds=13.0), engine_core=0.9)), "check-1")
+    assert both["status"] == "fail" and "CPU time that it wants: tools: " in both["reason"]
     assert row(judged(stalled()), "check-1")["status"] == "pass"
 
 
@@ -197,7 +210,9 @@ def test_a_server_that_got_its_cpu_back_and_stays_silent_stands():
 
 def test_of_several_silent_streams_the_one_with_cpu_shows_it():
     one, other = hungry_server(), without_cpu(mute("chat", seconds=31.0))
-    assert named(one, other, **SILENT_HEALTH)[1] == "api_server_stalled"
+    found = judged(one, other, **SILENT_HEALTH)
+    assert found["verdict"]["primary_cause"] == "api_server_stalled"
+    assert cause(found, "api_server_stalled")["reason"].startswith("chat: silent after connect")
     fed = without_cpu(stalled("chat", seconds=13.0), engine_core=0.0)
     assert named(hungry_engine(), fed)[1] == "engine_stalled"
 
