@@ -40,10 +40,14 @@ class Counts(NamedTuple):
     @property
     def against_a_fix(self) -> Counts:
         """As if every missing stream had spoken against a fix: a run that was ended early must not look better."""
+        return self.filled(0, self.after_missing)
+
+    def filled(self, before: int, after: int) -> Counts:
+        """As if the missing streams had been sent, and so many of them had failed."""
         return Counts(
-            self.before_failed,
+            self.before_failed + before,
             self.before_sent + self.before_missing,
-            self.after_failed + self.after_missing,
+            self.after_failed + after,
             self.after_sent + self.after_missing,
         )
 

@@ -77,7 +77,15 @@ def _fixed(counts: Counts) -> bool:
 
 
 def _cautious(counts: Counts) -> Counts:
-    return counts.against_a_fix if counts.fell else counts.mirrored.against_a_fix
+    """With every missing stream as it speaks most against a difference, and never for one in the other direction."""
+    if counts.mirrored.fell:
+        return _cautious(counts.mirrored).mirrored
+    if counts.fell:
+        ways = [counts.filled(0, failed) for failed in range(counts.after_missing + 1)]
+    else:
+        usual = counts.before_failed / counts.before_sent
+        ways = [counts.filled(*(round(usual * missing) for missing in (counts.before_missing, counts.after_missing)))]
+    return max(ways, key=difference)
 
 
 def overall_word(words: Dict[str, str], overall: Overall, gate: bool, still_failing: bool, failed_before: bool) -> str:

@@ -7,7 +7,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamdiag.compare.comparable import NotComparable
@@ -100,6 +100,8 @@ arms = st.dictionaries(
 
 @settings(deadline=None, max_examples=60)
 @given(arms, arms)
+@example({"simple": "o", "tools": "ox"}, {"simple": "o", "tools": "ooooo"})  # what is missing shows no difference
+@example({"simple": "xo", "tools": "ox"}, {"simple": "xo", "tools": "oooooxxxxx"})
 def test_swapped_runs_swap_the_conclusion(before, after):
     old, new = result("one", **before), result("other", **after)
     there, back = compare(old, new, force=True), compare(new, old, force=True)
