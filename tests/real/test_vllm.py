@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from streamdiag.store import load
 from tests import hosts
 from tests.documented import COMMANDS
+from tests.english import english_in, flat
 from tests.hosts import faults
 from tests.play import BIN, ROOT, Play, play, rows
 
@@ -160,3 +162,14 @@ def _shell(command: str, host: hosts.Host) -> str:
 
 def _everything(folder: Path) -> str:
     return "\n".join(p.read_text(encoding="utf-8", errors="replace") for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("arguments", [(), ("-e", "ansible_user=guest")], ids=["root", "no_sudo"])
+def test_a_russian_report_is_russian_to_the_end(
+    vllm_host: hosts.Host, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """What the host wing says of its evidence, too; what only a login without sudo is told, too."""
+    run = injected(vllm_host, "engine_stopped", tmp_path, "-e", "report_language=ru", *arguments)
+    report = (run.folder(vllm_host.name) / "report.md").read_text(encoding="utf-8")
+    assert "canary тоже стоит" in report
+    assert english_in(report, flat(load(run.folder(vllm_host.name)))) == []

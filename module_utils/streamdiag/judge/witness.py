@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, NamedTuple, Optional, Sequence, cast
 
 from ..bundle import Stream
-from ..clocks import BUSY_PERCENT, Starved, starving
+from ..clocks import BUSY_PERCENT, Clocks, Starved, read_clocks, starving
 from ..responses import PREAMBLE, acting_events, name_of
 from ..words import joined, say
 from .facts import Facts, StreamFacts
@@ -63,9 +63,21 @@ def clock_words(standing: Optional[Standing]) -> str:
     """The process clocks over the end of a silence, in words."""
     if starved(standing):
         return starving(starved(standing))
-    if standing is None or standing.clocks is None:
+    return _said(standing.clocks if standing is not None else None)
+
+
+def clock_words_throughout(sent: StreamFacts) -> str:
+    """The process clocks over the whole of a stream, in words: its silences may be too short to tell."""
+    return (
+        clock_words(sent.standing)
+        if starved(sent.standing)
+        else _said(read_clocks(sent.stream["samples"]["processes"]))
+    )
+
+
+def _said(clocks: Optional[Clocks]) -> str:
+    if clocks is None:
         return say("process clocks could not be read")
-    clocks = standing.clocks
     if clocks.halted:
         return joined(
             ", ",

@@ -1,4 +1,4 @@
-"""Memory runs out, or the GPU is gone; the kernel log says so.
+"""Memory runs out, the CPU is somebody else's, or the GPU is gone, which the kernel log says.
 
 All hosts share this machine's kernel log: a line that one of these faults leaves is in every host's journal.
 """
@@ -18,9 +18,10 @@ from ..processes import gone
 from ..server import Server
 from ..server_files import MODEL
 from .midstream import after_first_request
-from .registry import fault_once, inject
+from .registry import fault, fault_once, inject
 
 MEMORY = ROOT / "memory"
+CPU = ROOT / "cpu"
 #: What the worker may touch beyond what it has: less than one long prompt needs.
 SPARE_BYTES = 1024 * 1024
 #: "kernel:" is what journald calls a line of the kernel itself; without it, "NVRM" would be taken for a program.
@@ -31,17 +32,17 @@ XID = (
 
 
 @contextlib.contextmanager
-def _memory_group(host: Host) -> Iterator[Path]:
-    """A memory group with next to nothing to give. What a process has when it moves in counts for its old group."""
-    group = MEMORY / f"streamdiag-{host.name}-spare"
+def _group(tree: Path, host: Host, limit: str, value: int) -> Iterator[Path]:
+    """A group with next to nothing to give. What a process has when it moves in counts for its old group."""
+    group = tree / f"streamdiag-{host.name}-spare"
     group.mkdir(exist_ok=True)
     try:
-        (group / "memory.limit_in_bytes").write_text(str(SPARE_BYTES))
+        (group / limit).write_text(str(value))
         yield group
     finally:
         for pid in (group / "cgroup.procs").read_text().split():
             with contextlib.suppress(OSError):
-                (MEMORY / "cgroup.procs").write_text(pid)
+                (tree / "cgroup.procs").write_text(pid)
         group.rmdir()
 
 
@@ -55,7 +56,7 @@ def out_of_memory(host: Host) -> Iterator[str]:
     """The kernel kills the worker in the middle of the first stream, when another client's prompt needs memory."""
     server = Server(host)
     worker = server.worker()
-    with _memory_group(host) as group:
+    with _group(MEMORY, host, "memory.limit_in_bytes", SPARE_BYTES) as group:
 
         def starve() -> None:
             (group / "cgroup.procs").write_text(str(worker.pid))
@@ -75,6 +76,17 @@ def _long_prompt(server: Server) -> None:
     body = {"model": MODEL, "prompt": "memory " * 6000, "max_tokens": 8}
     with contextlib.suppress(OSError):  # the server dies of it
         server.request("/v1/completions", body, timeout=60)
+
+
+@fault
+def no_cpu(host: Host, value: float = 1) -> Iterator[str]:
+    """The server gets VALUE per cent of a CPU, and wants all of it."""
+    server = Server(host)
+    processes = [server.main(), server.engine_core(), server.worker()]
+    with _group(CPU, host, "cpu.cfs_quota_us", int(value * 1000)) as group:  # of the usual period, 100,000 us
+        for process in processes:
+            (group / "cgroup.procs").write_text(str(process.pid))
+        yield f"{value:g} per cent of a CPU for {len(processes)} processes"
 
 
 @fault_once

@@ -96,7 +96,7 @@ def test_the_next_step_finds_who_has_the_cpu():
 
 def test_a_restart_is_the_last_thing_to_try_without_cpu():
     fix = cause(judged(hungry_server(), **SILENT_HEALTH), "api_server_stalled")["fix"]
-    assert fix.index("top -b") < fix.index("Only if the streams stay silent then: ") < fix.index("state=restarted")
+    assert fix.index("top -b") < fix.index("Go on only if it is still broken") < fix.index("state=restarted")
     assert "top -b" not in cause(judged(stalled()), "engine_stalled")["fix"]
 
 

@@ -9,7 +9,7 @@ from ..facts import CLIENT_TIMEOUT, SLOW, Facts, StreamFacts
 from ..streams import flows
 from ..tokens import tokens_used
 from ..unshown import MANY
-from ..witness import clock_words, cpu_limit, paused, starved
+from ..witness import clock_words, clock_words_throughout, cpu_limit, paused, starved
 from .cause_1_queue import waits_its_turn
 from .remedy import feed
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
@@ -84,7 +84,7 @@ def _slow_words(sent: StreamFacts) -> Words:
         "deltas": _deltas(sent),
         "seconds": sent.stream["end"]["t"],
         "silence": sent.silence.seconds if sent.silence else 0.0,
-        "clocks": clock_words(sent.standing),
+        "clocks": clock_words_throughout(sent),
     }
     if sent.completed:
         return say("{case}: {deltas} deltas in {seconds:.0f} s, longest silence {silence:.0f} s; {clocks}", **measured)

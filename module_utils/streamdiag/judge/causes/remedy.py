@@ -82,6 +82,11 @@ def restart_edited(facts: Facts) -> List[Words]:
 
 def feed(facts: Facts) -> List[Words]:
     """Give the server the CPU that it wants and does not get; nothing where it gets some."""
+    steps = _feed(facts)
+    return steps + check(facts) if steps else []
+
+
+def _feed(facts: Facts) -> List[Words]:
     if not any(starved(sent.standing) for sent in facts.sent):
         return []
     # What ps shows is an average over the life of a process, and so is the first screen of top: the second one is now.
@@ -95,23 +100,21 @@ def feed(facts: Facts) -> List[Words]:
                 command=lift,
             )
         )
-    return found + check(facts)
+    return found
 
 
 def resume(facts: Facts) -> List[Words]:
     """What may save a restart: let processes go on that a signal stopped, or that get no CPU; nothing where none is."""
     stopped = " ".join(str(process["pid"]) for process in facts.last_seen if process["state"] in _STOPPED)
-    if not stopped:
-        return feed(facts)
-    return [
-        say(
-            "Let what is stopped go on:\n$ {command}",
-            command=host_command(facts, "command", f"kill -CONT {stopped}"),
-        ),
-        say(
-            "Check{key} (seconds on a healthy server). Go on only if it is still broken:\n$ {command}", **_again(facts)
-        ),
-    ]
+    if stopped:
+        command = host_command(facts, "command", f"kill -CONT {stopped}")
+        steps = [say("Let what is stopped go on:\n$ {command}", command=command)]
+    else:
+        steps = _feed(facts)
+    going_on = say(
+        "Check{key} (seconds on a healthy server). Go on only if it is still broken:\n$ {command}", **_again(facts)
+    )
+    return [*steps, going_on] if steps else []
 
 
 def restart_with_stacks(*roles: str) -> Callable[[Facts], List[Words]]:
