@@ -22,6 +22,8 @@ from .registry import fault, fault_once, inject
 
 MEMORY = ROOT / "memory"
 CPU = ROOT / "cpu"
+#: Microseconds in which a group's share of a CPU is counted, the longest there is.
+PERIOD = 1_000_000
 #: What the worker may touch beyond what it has: less than one long prompt needs.
 SPARE_BYTES = 1024 * 1024
 #: "kernel:" is what journald calls a line of the kernel itself; without it, "NVRM" would be taken for a program.
@@ -79,11 +81,12 @@ def _long_prompt(server: Server) -> None:
 
 
 @fault
-def no_cpu(host: Host, value: float = 1) -> Iterator[str]:
-    """The server gets VALUE per cent of a CPU, and wants all of it."""
+def no_cpu(host: Host, value: float = 0.2) -> Iterator[str]:
+    """The server gets VALUE per cent of a CPU (0.1 at least), and wants all of it."""
     server = Server(host)
     processes = [server.main(), server.engine_core(), server.worker()]
-    with _group(CPU, host, "cpu.cfs_quota_us", int(value * 1000)) as group:  # of the usual period, 100,000 us
+    with _group(CPU, host, "cpu.cfs_period_us", PERIOD) as group:
+        (group / "cpu.cfs_quota_us").write_text(str(round(PERIOD * value / 100)))
         for process in processes:
             (group / "cgroup.procs").write_text(str(process.pid))
         yield f"{value:g} per cent of a CPU for {len(processes)} processes"
