@@ -61,7 +61,11 @@ def settles(stream: Stream) -> str:
     if status is None and end["how"] != "stopped":
         return say("no answer to the case {case}: {reason}", case=case, reason=end["reason"])
     if status in (401, 403, 404):
-        return say("the server rejects requests with HTTP {status}, whatever they ask", status=status)
+        return say(
+            "the server rejects the case {case} with HTTP {status}, and so it would the others",
+            case=case,
+            status=status,
+        )
     if is_whole(stream):
         return ""
     if end["how"] == "stopped" and (end["reason"].startswith(IN_QUEUE) or not _engine_answered_canary(stream)):

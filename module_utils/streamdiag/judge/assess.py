@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Iterable, List
+from typing import Iterable, List, Tuple
 
 from ..bundle import stream_name
 from ..store import Bundle, NotABundle
-from ..words import joined, say, taken_apart
+from ..words import Words, joined, say, taken_apart
 from .causes import Weighed, shown, to_causes, weigh
 from .causes.remedy import remedy
 from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE
@@ -98,14 +98,7 @@ def _verdict(facts: Facts, weighed: List[Weighed]) -> Verdict:
     host = facts.run["host"]
     unreachable = facts.run.get("unreachable", "")
     if unreachable and not facts.sent:
-        summary = say("{host} could not be reached: {reason}", host=host, reason=" ".join(unreachable.split()))
-        # Where it was sudo that did not answer, a ping without it would succeed.
-        ping = host_command(facts, "ping", become=_PRIVILEGES.search(unreachable) is not None)
-        steps = (
-            say("Try it by hand, until it answers pong:\n$ {command}", command=ping),
-            say("Run it again:\n$ {command}", command=diagnose_command(facts)),
-        )
-        return _plain("unreachable", summary, remedy(steps, facts))
+        return _plain("unreachable", *_unreachable(facts, " ".join(unreachable.split())))
     errors = facts.run.get("errors", [])
     if not facts.sent:
         why = errors[0]["message"] if errors else say("no stream was sent")
@@ -147,6 +140,28 @@ def _verdict(facts: Facts, weighed: List[Weighed]) -> Verdict:
 
 def _again(facts: Facts) -> str:
     return say("Correct that, and run it again:\n$ {command}", command=diagnose_command(facts))
+
+
+def _unreachable(facts: Facts, reason: str) -> Tuple[Words, Words]:
+    """The summary and the steps for a host that could not be looked at. ``reason``: ssh's or sudo's own words."""
+    ping, ping_as_root = (host_command(facts, "ping", become=become) for become in (False, True))
+    again = say("Run it again:\n$ {command}", command=diagnose_command(facts))
+    if not _PRIVILEGES.search(reason):
+        summary = say(
+            "{host} could not be reached, its server was not tested: {reason}", host=facts.run["host"], reason=reason
+        )
+        return summary, remedy((say("Try it by hand, until it answers pong:\n$ {command}", command=ping), again), facts)
+    summary = say(
+        "sudo on {host} did not let this run in, its server was not tested: {reason}",
+        host=facts.run["host"],
+        reason=reason,
+    )
+    steps = (
+        say("See that ssh works (it answers pong):\n$ {command}", command=ping),
+        say("See what sudo says; -K behind it asks for a password:\n$ {command}", command=ping_as_root),
+        again,
+    )
+    return summary, remedy(steps, facts)
 
 
 def _status(facts: Facts, cause: Weighed) -> str:

@@ -81,7 +81,7 @@ def _long_prompt(server: Server) -> None:
 
 
 @fault
-def no_cpu(host: Host, value: float = 0.2) -> Iterator[str]:
+def no_cpu(host: Host, value: float = 0.1) -> Iterator[str]:
     """The server gets VALUE per cent of a CPU (0.1 at least), and wants all of it."""
     server = Server(host)
     processes = [server.main(), server.engine_core(), server.worker()]

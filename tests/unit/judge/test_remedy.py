@@ -20,6 +20,7 @@ from tests.unit.judge.bundles import (
     rejected,
     run,
     stalled,
+    stream,
     target,
     unit,
 )
@@ -78,7 +79,7 @@ def test_the_stacks_are_of_the_process_that_stands():
         (line,) = [line for line in commands(next_step(real(condition))) if "py-spy" in line]
         words = shlex.split(line.removeprefix("$ "))
         assert words[words.index("-a") + 1] == f"py-spy dump --nonblocking --pid {pid}"
-        assert "pip install py-spy" in next_step(real(condition))
+        assert "skip this where the host has no py-spy" in next_step(real(condition))
 
 
 def test_stacks_that_were_read_are_named_and_not_asked_for():
@@ -198,3 +199,47 @@ def test_an_engine_that_died_with_its_server_is_said_to_be_down_at_once():
     again.machine["unit"]["properties"].update(ActiveState="active", SubState="running")
     verdict = assess(again)["verdict"]
     assert verdict["primary_cause"] == "engine_dead" and "is down now" not in verdict["summary"]
+
+
+# What a reader of first screens asked for
+
+
+def test_a_restart_says_what_it_costs_where_it_costs_something():
+    assert "Restart it (this cuts every open stream):" in next_step(real("engine-stopped"))
+    assert "Restart it:" in next_step(real("engine-killed"))  # it is down: nothing is open
+    assert "Once that is corrected, restart it:" in next_step(real("crash-loop"))  # it never came up
+
+
+def test_what_was_not_tested_is_no_fault_of_the_server():
+    wants = assess(real("api-key"))["verdict"]["summary"]
+    assert "this run has none: HTTP 401" in wants and wants.endswith(". Whether its streams work was not tested")
+    asked = assess(real("unknown-model"))["verdict"]["summary"]
+    assert asked.startswith(
+        "This run asked the server on gpu45 for the model nosuch, which it does not serve: HTTP 404"
+    )
+    assert asked.endswith(". Whether its streams work was not tested")
+    some = bundle(stream(), rejected(400, "no tools here", case="tools"))
+    assert "was not tested" not in assess(some)["verdict"]["summary"]
+
+
+def test_sudo_that_does_not_answer_is_no_host_out_of_reach():
+    verdict = assess(real("host-unreachable"))["verdict"]
+    assert verdict["status"] == "unreachable" and verdict["summary"].startswith("sudo on gpu45 did not let this run in")
+    found = commands(verdict["next_step"])
+    assert [("-b" in line.split(), "ping" in line) for line in found[:2]] == [(False, True), (True, True)]
+
+
+def test_a_busy_server_is_not_restarted_and_its_clients_are_named():
+    found = fix_of("queue_saturated", bundle(stalled()))
+    assert "ss --numeric --tcp state established sport = :8000" in commands(found)[0]
+    assert "restarted" not in found and "A restart would only cut what runs" in found
+    nowhere = bundle(stalled(), target=target(base_url="http://llm.example.org"))
+    assert commands(fix_of("queue_saturated", nowhere)) == [CHECK]
+
+
+def test_the_parser_of_tool_calls_and_the_model_are_named():
+    parsed = target(flags={"tool-call-parser": "hermes"}, model="org/m-1")
+    assert "--tool-call-parser (hermes) is the one of the model org/m-1" in fix_of(
+        "tool_call_withheld", bundle(stalled(), target=parsed)
+    )
+    assert "--tool-call-parser (none)" in fix_of("tool_call_withheld", bundle(stalled()))

@@ -348,7 +348,7 @@ def test_what_was_not_asked_has_no_time_and_no_reason_of_its_own():
     before, after = rows["symptom-health"]["observed"].split("; after: ")
     assert re.fullmatch(r"before: /health ConnectError: no in \d\.\d\d s, the others were not asked", before)
     assert "not asked" not in after and after.count("HTTP 200 in 0.01 s") == 3
-    assert rows["check-3"]["reason"] == "/metrics was not asked, because /health was not answered"
+    assert rows["check-3"]["reason"] == "/metrics was not asked after the streams, because /health was not answered"
 
 
 def test_the_processes_in_trouble_come_first_and_helpers_last():

@@ -83,7 +83,7 @@ def engine_dead(facts: Facts) -> Claim:
     cut = [s.name for s in bad if s.outcome in ("truncated", "failed")]
     where = {"server": facts.server_name, "host": facts.run["host"]}
     if cut:
-        reason = joined("; ", [*witnesses, say("cut: {cases}", cases=", ".join(cut))])
+        reason = joined("; ", [*witnesses, say("failed with it: {cases}", cases=", ".join(cut))])
         died = say(
             "The engine core of {server} on {host} died in the middle of the stream {case}", case=cut[0], **where
         )

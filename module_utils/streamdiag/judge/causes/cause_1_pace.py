@@ -168,6 +168,9 @@ RULES = (
         slow_generation,
         ("symptom-silence", "step-5", "check-1"),
         ("symptom-silence",),
-        (feed, say("Not a hang: give clients a longer timeout, or the server less to do at once.")),
+        (
+            feed,
+            say("Not a hang, and no restart helps: give clients a longer timeout, or the server less to do at once."),
+        ),
     ),
 )

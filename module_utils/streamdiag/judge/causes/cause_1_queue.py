@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...words import Words, say
 from ..facts import SLOW, Facts, StreamFacts
 from ..witness import began, canary_answered, gauges, halted
-from .remedy import check, check_loaded, restart_edited, where_written
+from .remedy import check, check_loaded, restart_edited, see_clients, where_written
 from .rule import CONFIRMED, LIKELY, Claim, Rule, names, not_tested, ruled_out
 
 #: Share of the KV cache in use from which there is no room for another request.
@@ -26,7 +26,7 @@ def queue_saturated(facts: Facts) -> Claim:
     queued = [s for s in late if waits_its_turn(s)]
     if queued:
         words = _queue_words(queued[0])
-        summary = say("The queue on {host} is full: {seen}", host=facts.run["host"], seen=words)
+        summary = say("{host} has more requests than it runs at once: {seen}", host=facts.run["host"], seen=words)
         return Claim(CONFIRMED, words, summary, about=names(queued))
     if all(not gauges(sent) for sent in late):
         return not_tested(say("/metrics does not say how many requests wait"))
@@ -130,7 +130,8 @@ RULES = (
         (*_SILENT, "check-3"),
         ("symptom-silence",),
         (
-            say("Wait or add capacity; see which clients hold the running requests (--max-num-seqs bounds them)."),
+            see_clients,
+            say("Wait, send some of them elsewhere, or add capacity. A restart would only cut what runs."),
             check,
         ),
     ),

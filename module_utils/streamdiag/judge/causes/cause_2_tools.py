@@ -179,6 +179,17 @@ def _may_ping(sent: StreamFacts) -> bool:
     return is_streaming(sent.stream) and not is_chat(sent.stream)
 
 
+def see_parser(facts: Facts) -> List[Words]:
+    """The parser turns what the model writes into a call, and each model writes calls in its own way."""
+    advice = say(
+        "See that --tool-call-parser ({parser}) is the one of the model {model}; clients that send no tools are served "
+        "meanwhile.",
+        parser=facts.target.get("flags", {}).get("tool-call-parser") or say("none"),
+        model=" ".join(facts.target.get("model", "").split()),
+    )
+    return list(where_written(advice)(facts))
+
+
 RULES = (
     Rule(
         "tool_call_withheld",
@@ -187,9 +198,7 @@ RULES = (
         ("symptom-silence", "step-2", "step-3"),
         ("step-3",),
         (
-            where_written(
-                say("See that --tool-call-parser is the one of this model; until then clients can do without tools.")
-            ),
+            see_parser,
             restart_edited,
             check_loaded,
         ),

@@ -12,7 +12,7 @@ from ...bundle import Process
 from ...clocks import serving
 from ...words import Words, joined, say
 from ..commands import diagnose_command, host_command, plain, unit_of
-from ..facts import Facts
+from ..facts import UP, Facts
 from ..starting import starting
 from ..witness import cpu_limit, starved
 
@@ -57,8 +57,14 @@ def bring_up(facts: Facts) -> List[Words]:
         return start(facts)
     log = host_command(facts, "command", f"journalctl -u {unit_of(facts)} -n 20 --no-pager")
     if not seen.stands:
-        wait = say("Wait: a big model loads for minutes. How far it is says its log:\n$ {command}", command=log)
-        return [wait]
+        return [
+            say(
+                "Wait: a big model loads for minutes. Its log shows how far it is, and says {line} when it listens:\n"
+                "$ {command}",
+                line="Application startup complete.",
+                command=log,
+            )
+        ]
     waits = say(
         "See what it waits for (a disk, another host, a download). Go on only if its log has said nothing new for "
         "minutes:\n$ {command}",
@@ -70,14 +76,20 @@ def bring_up(facts: Facts) -> List[Words]:
 def restart(facts: Facts) -> List[Words]:
     if not facts.unit.known:
         return [_restart_by_hand()]
-    return [say("Restart it:\n$ {command}", command=_service(facts, "restarted"))]
+    return [say("Restart it{cuts}:\n$ {command}", cuts=_cuts(facts), command=_service(facts, "restarted"))]
 
 
 def restart_edited(facts: Facts) -> List[Words]:
     """After a change of the unit's files, which systemd has to read again."""
     if not facts.unit.known:
         return [_restart_by_hand()]
-    return [say("Restart it:\n$ {command}", command=_service(facts, "restarted daemon_reload=true"))]
+    return [
+        say(
+            "Once that is corrected, restart it{cuts}:\n$ {command}",
+            cuts=_cuts(facts),
+            command=_service(facts, "restarted daemon_reload=true"),
+        )
+    ]
 
 
 def feed(facts: Facts) -> List[Words]:
@@ -129,15 +141,16 @@ def restart_with_stacks(*roles: str) -> Callable[[Facts], List[Words]]:
                 return [_restart_by_hand()]
             return [
                 say(
-                    "Restart it (its stacks are kept in {file}):\n$ {command}",
+                    "Restart it{cuts}; its stacks are kept in {file}:\n$ {command}",
+                    cuts=_cuts(facts),
                     file="evidence/stall.json",
                     command=_service(facts, "restarted"),
                 )
             ]
         dump = host_command(facts, "command", "py-spy dump --nonblocking --pid {}".format(one["pid"]))
         keep = say(
-            "Keep the stacks of process {pid} ({role}), which a restart destroys (needs py-spy on the host: "
-            "pip install py-spy):\n$ {command}",
+            "Keep the stacks of process {pid} ({role}), which a restart destroys; skip this where the host has no "
+            "py-spy:\n$ {command}",
             pid=one["pid"],
             role=one["role"],
             command="{} | tee stacks-{}.txt".format(dump, one["pid"]),
@@ -147,7 +160,7 @@ def restart_with_stacks(*roles: str) -> Callable[[Facts], List[Words]]:
     return steps
 
 
-def where_written(advice: Words) -> Step:
+def where_written(advice: Words) -> Callable[[Facts], List[Words]]:
     """``advice`` about the command line or the environment of the server, with the files that these are in."""
 
     def steps(facts: Facts) -> List[Words]:
@@ -225,6 +238,20 @@ def wake_up(facts: Facts) -> List[Words]:
     url = plain(facts.target.get("base_url", ""), "BASE_URL")
     command = host_command(facts, "uri", f"url={url}/wake_up method=POST", become=False)
     return [say("Wake it:\n$ {command}", command=command)]
+
+
+def see_clients(facts: Facts) -> List[Words]:
+    port = facts.target.get("base_url", "").rsplit(":", 1)[-1]
+    if not port.isdigit():
+        return []
+    command = host_command(facts, "command", f"ss --numeric --tcp state established sport = :{port}")
+    return [say("See whose requests run, by the addresses of its clients:\n$ {command}", command=command)]
+
+
+def _cuts(facts: Facts) -> str:
+    """What a restart costs, while anything answers."""
+    up = facts.unit.now("ActiveState") in UP and not facts.all_unreachable
+    return say(" (this cuts every open stream)") if up else ""
 
 
 def _service(facts: Facts, state: str) -> str:

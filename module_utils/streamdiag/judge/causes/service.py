@@ -139,10 +139,11 @@ def other_addresses(facts: Facts) -> List[str]:
 def auth_rejected(facts: Facts) -> Claim:
     """HTTP 401 or 403: the server wants a key that we do not have. Not a hang."""
     refuses = template(
-        "The server on {host} refuses the API key that was given: HTTP {status} to the case {case}: {message}"
+        "The server on {host} refuses the API key that was given: HTTP {status} to the case {case}: {message}{unknown}"
     )
     wants = template(
-        "The server on {host} wants an API key that this run does not have: HTTP {status} to the case {case}: {message}"
+        "The server on {host} wants an API key, and this run has none: HTTP {status} to the case {case}: "
+        "{message}{unknown}"
     )
     return _rejected(facts, (401, 403), refuses if facts.target.get("api_key_given", False) else wants)
 
@@ -150,12 +151,18 @@ def auth_rejected(facts: Facts) -> Claim:
 def request_rejected(facts: Facts) -> Claim:
     """Any other 4xx: the request is refused at once. Not a hang."""
     others = tuple(code for code in range(400, 500) if code not in (401, 403))
-    rejects = template("The server on {host} rejects the request: HTTP {status} to the case {case}: {message}")
+    rejects = template("The server on {host} rejects the request: HTTP {status} to the case {case}: {message}{unknown}")
+    served = facts.target.get("served_models", [])
+    if served and facts.target.get("model", "") not in served:
+        rejects = template(
+            "This run asked the server on {host} for the model {model}, which it does not serve: HTTP {status} to the "
+            "case {case}: {message}{unknown}"
+        )
     return _rejected(facts, others, rejects)
 
 
 def _rejected(facts: Facts, statuses: tuple[int, ...], summary: str) -> Claim:
-    """``summary``: the template of the verdict, with ``host``, ``status``, ``case`` and ``message``."""
+    """``summary``: the template of the verdict, with ``host``, ``status``, ``case``, ``message`` and ``unknown``."""
     answered = [s for s in facts.sent if s.stream["http_status"] is not None]
     if not answered:
         return not_tested(say("no request was answered"))
@@ -170,8 +177,11 @@ def _rejected(facts: Facts, statuses: tuple[int, ...], summary: str) -> Claim:
         "case": refused[0].name,
         "status": refused[0].stream["http_status"],
         "message": _server_words(refused[0]) or say("without a word"),
+        "model": " ".join(facts.target.get("model", "").split()),
     }
     reason = say("{case}: HTTP {status}: {message}", **said)
+    accepted = any(sent.stream["http_status"] == 200 for sent in facts.sent)
+    said["unknown"] = "" if accepted else say(". Whether its streams work was not tested")
     return Claim(CONFIRMED, reason, say(summary, host=facts.run["host"], **said), about=about)
 
 

@@ -143,7 +143,7 @@ def active_requests(facts: Facts) -> Finding:
     metrics, after = facts.metrics, facts.machine.get("metrics", {})
     if not metrics:
         if not was_asked(after):
-            return skip(say("/metrics was not asked, because /health was not answered"))
+            return skip(say("/metrics was not asked after the streams, because /health was not answered"))
         reason = after.get("reason", say("the host was not looked at"))
         return skip(say("/metrics was not answered: {reason}", reason=reason))
     running, waiting = metrics[-1].get("running"), metrics[-1].get("waiting")

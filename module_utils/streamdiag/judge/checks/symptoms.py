@@ -132,7 +132,7 @@ def silence(facts: Facts) -> Finding:
     """The longest silence between events and where it fell; and what else keeps events from a client."""
     accepted_streams = [s for s in facts.everything_sent if s.stream["http_status"] == 200 and is_streaming(s.stream)]
     if not accepted_streams:
-        return skip(say("no stream was accepted, so none could fall silent"))
+        return skip(say("no request was answered with a stream, so none could fall silent"))
     words, evidence, bad, cut, slow, late, lost = [], [], [], [], [], [], []
     for sent in accepted_streams:
         if sent.silence is None:
