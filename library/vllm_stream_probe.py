@@ -147,7 +147,7 @@ def main() -> None:
     from ansible.module_utils.streamdiag.host.probe import Server, run_case
     from ansible.module_utils.streamdiag.host.redact import Redactor
     from ansible.module_utils.streamdiag.host.watch import parse_deadlines
-    from ansible.module_utils.streamdiag.words import as_said, with_said
+    from ansible.module_utils.streamdiag.said import as_said, with_said
 
     given = module.params
     try:

@@ -39,8 +39,8 @@ from streamdiag.host.target import Wanted, read_target
 from streamdiag.host.watch import Deadlines
 from streamdiag.judge.assess import assess
 from streamdiag.judge.result import Result
+from streamdiag.said import as_said, with_said
 from streamdiag.store import load, skipped_parts, write_part
-from streamdiag.words import as_said, with_said
 
 #: The clients that the case public plays, from the host and from the controller.
 VARIANTS = ("", "gzip", "controller", "controller-gzip")

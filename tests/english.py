@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from streamdiag.said import SAID
 from streamdiag.store import Bundle
-from streamdiag.words import SAID, Words
+from streamdiag.words import Words
 
 #: Words of protocols and programs that are the same in every language: what stands between them is looked at.
 TECHNICAL = re.compile(

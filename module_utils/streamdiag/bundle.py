@@ -3,7 +3,7 @@
 A bundle is a folder of JSON files, one per source, each with one of the shapes below. They are
 ``TypedDict``s because evidence *is* JSON: nothing is converted on the way from the host to a
 verdict, so a stored bundle judges exactly like a fresh one. An object may have ``said``, which tells how sentences
-in it were made, so that a report can say them in another language (words.with_said). Runs on Python 3.8.
+in it were made, so that a report can say them in another language (said.with_said). Runs on Python 3.8.
 
 Units: ``t`` and ``t_*`` are seconds since the start of the stream they belong to (monotonic clock);
 ``at`` is seconds since the epoch (wall clock, UTC); ``cpu`` is seconds of CPU time; ``*_bytes`` are bytes.
@@ -387,7 +387,7 @@ class Run(TypedDict, total=False):
     inventories: List[str]  # as given to Ansible, for commands to paste
     settings: Dict[str, Any]
     skipped_cases: Dict[str, str]  # case -> why it was not sent
-    skipped_said: Dict[str, Any]  # case -> how that was made, see words.put_together
+    skipped_said: Dict[str, Any]  # case -> how that was made, see said.put_together
     unreachable: str  # ssh's own words; "" when reached
     errors: List[Dict[str, str]]  # step, message: where the tool itself could not do its work
 
@@ -400,6 +400,6 @@ class Experiment(TypedDict, total=False):
     words: str  # what was changed, in words
     conclusion: str  # of the comparison, in a word, see docs/result.md
     summary: str  # its numbers, over all cases
-    said: Dict[str, Any]  # how the summary was made, see words.put_together; not in files of earlier versions
+    said: Dict[str, Any]  # how the summary was made, see said.put_together; not in files of earlier versions
     fixed: List[str]  # cases that failed before and came whole after
     failing: List[str]  # cases that failed after as before

@@ -27,7 +27,8 @@ from .bundle import (
     Target,
     stream_file,
 )
-from .words import SAID, as_said, made_of, say
+from .said import SAID, as_said, made_of
+from .words import say
 
 EVIDENCE = "evidence"
 #: A part that names no version has this one.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import List
 
 from ..bundle import BUNDLE_VERSION, Experiment, stream_name
+from ..said import taken_apart
 from ..store import Bundle
-from ..words import taken_apart
 from .comparison import Audit, Comparison, SentRow
 from .words import FIXED, numbers
 

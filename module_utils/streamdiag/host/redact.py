@@ -14,7 +14,7 @@ import shlex
 from typing import Any, Callable, Dict, List, Mapping, Match, Optional, Sequence, Set
 from urllib.parse import quote
 
-from ..words import truly_said, with_said
+from ..said import truly_said, with_said
 
 PLACEHOLDER = "«redacted»"
 
@@ -232,7 +232,7 @@ class Redactor:
     def tree(self, value: Any) -> Any:
         """A copy of JSON data without secrets. Keys decide, then lists called ``argv`` and the like, then text.
 
-        Its sentences tell how they were made (``words.with_said``), unless that would tell more than they do.
+        Its sentences tell how they were made (``said.with_said``), unless that would tell more than they do.
         """
         value = with_said(value)
         self._walk(value)  # learn, so that a secret is found where it stands before the place that names it

@@ -6,8 +6,9 @@ import re
 from typing import Iterable, List, Tuple
 
 from ..bundle import stream_name
+from ..said import taken_apart
 from ..store import Bundle, NotABundle
-from ..words import Words, joined, say, taken_apart
+from ..words import Words, joined, say
 from .causes import Weighed, shown, to_causes, weigh
 from .causes.remedy import remedy
 from .causes.rule import CONFIRMED, LIKELY, NOT_TESTED, POSSIBLE

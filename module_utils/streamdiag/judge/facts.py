@@ -6,8 +6,9 @@ from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from ..bundle import MACHINE, TARGET, Endpoint, Experiment, Machine, Metrics, Process, Run, Stream, Target, stream_file
 from ..responses import terminal_name
+from ..said import put_together
 from ..store import Bundle
-from ..words import put_together, say
+from ..words import say
 from .arrival import Arrival, read_arrival
 from .logs import Logs, read_logs
 from .protocol import Protocol, read_protocol

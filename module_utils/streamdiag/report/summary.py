@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, TypedDict, Union, cast
 
 from ..judge.result import SCHEMA_VERSION, Result, Verdict
-from ..words import put_together
+from ..said import put_together
 from .fleet import Fleet, compare_hosts
 from .stored import STATUSES, Damaged, Stored, of_results
 

@@ -13,8 +13,8 @@ from streamdiag.compare.compare import compare
 from streamdiag.compare.read import NotAResult, read_result
 from streamdiag.judge.assess import assess
 from streamdiag.judge.result import Result
+from streamdiag.said import put_together
 from streamdiag.store import to_json
-from streamdiag.words import put_together
 from tests.unit.compare.results import result
 from tests.unit.judge.bundles import EXPECTED, real
 

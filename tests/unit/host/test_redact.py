@@ -7,7 +7,8 @@ import json
 import pytest
 
 from streamdiag.host.redact import PLACEHOLDER, Redactor, is_secret_name
-from streamdiag.words import Words, as_said, say
+from streamdiag.said import as_said
+from streamdiag.words import Words, say
 
 KEY = "s3cretValue-77"
 

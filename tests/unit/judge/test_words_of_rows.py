@@ -14,8 +14,9 @@ from streamdiag.judge.facts import gather
 from streamdiag.judge.protocol import read_protocol
 from streamdiag.judge.streams import how_it_ended
 from streamdiag.judge.witness import clock_words, engine_lives, steps_again
+from streamdiag.said import put_together
 from streamdiag.store import to_json
-from streamdiag.words import Words, put_together
+from streamdiag.words import Words
 from tests.unit.judge.bundles import (
     EXPECTED,
     asked,

@@ -19,8 +19,9 @@ from streamdiag.report.stored import read_results
 from streamdiag.report.summary import summarise
 from streamdiag.report.summary_report import render_summary
 from streamdiag.report.terminal import announcement, conclusion, failures
+from streamdiag.said import fields
 from streamdiag.store import to_json, write_text
-from streamdiag.words import fields, say
+from streamdiag.words import say
 from tests import texts
 from tests.english import OF_CODEX, english_in, flat
 from tests.unit.compare.results import result

@@ -17,8 +17,9 @@ from streamdiag.report.stored import Damaged, Stored, of_results, read_results
 from streamdiag.report.summary import STATUSES, summarise
 from streamdiag.report.summary_report import GROUPS, HOSTS, ROWS, render_summary
 from streamdiag.report.write import style, write_summary
+from streamdiag.said import taken_apart
 from streamdiag.store import to_json, write_text
-from streamdiag.words import Words, say, taken_apart
+from streamdiag.words import Words, say
 from tests.unit.judge.bundles import EXPECTED, real
 from tests.unit.report.fleets import host, names
 from tests.unit.report.test_report import POISON, _headings, _poisoned, is_well_formed
