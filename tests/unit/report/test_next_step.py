@@ -66,6 +66,6 @@ def test_the_readme_shows_what_is_said_today():
     one = fresh(real("engine-stopped"))._replace(stall=stall(process("engine_core", pid=132)))
     one.run["host"] = "gpu44"
     lines = announcement(assess(one), "report.md").splitlines()
-    said_today = "\n".join(lines[lines.index("  next:") : -1]).replace("132", "7777")
+    said_today = "\n".join(lines[lines.index("  next:") : -1]).replace("132", "148")
     shown = re.search(r"^  next:\n.*?(?=\n  report:)", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
     assert shown and shown[0] == said_today
