@@ -17,7 +17,7 @@ DEMO = ("-i", "inventory/demo.yml", "-l", "demo")
 #: How the server fails -> words of the host wing that the report must say.
 CONDITIONS = {
     "engine_stalled": "canary тоже стоит",
-    "api_server_stalled": "не запрашивали: /health",
+    "api_server_stalled": "/metrics не ответил; canary тоже стоит",
     "queue_saturated": "ждёт в очереди",
     "closed": "нет ответа на simple",
 }
