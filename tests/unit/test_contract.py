@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from streamdiag.controller.settings import NAMES
+from streamdiag.host.endpoints import get_all, metrics_after
+from streamdiag.judge.facts import was_asked
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks"))
@@ -206,3 +208,10 @@ def test_the_arrows_are_really_looked_at():
     found = {names for path in CODE.glob("judge/*.py") for names in _imports(path)}
     assert ("streamdiag", "store", "Bundle") in found
     assert ("streamdiag", "judge", "facts", "Facts") in found
+
+
+def test_the_judge_knows_what_the_host_wing_did_not_ask():
+    """It is told by the beginning of the reason, which evidence of earlier versions has, too."""
+    found = get_all("http://127.0.0.1:9")
+    assert [was_asked(answer) for answer in found.values()] == [True, *[False] * (len(found) - 1)]
+    assert len(found) > 1 and not was_asked(metrics_after(found, "http://127.0.0.1:9", ""))
